@@ -1,0 +1,68 @@
+/**
+ * What the rest of the program knows of an image: one definition, expanded from the matrix in
+ * `image-definitions/`. Plain data, safe to store and to send through Pulumi.
+ */
+
+/** `debian-<version>-<variant>-<architecture>`, as in `debian-13-genericcloud-amd64`. */
+export type DefinitionName = string & { readonly __brand: "DefinitionName" };
+
+/** sha256, in hex, over everything that decides the bytes of an image. */
+export type ImageKey = string & { readonly __brand: "ImageKey" };
+
+/** The public name of a build, `YYYYMMDD-N`. */
+export type ImageVersion = string & { readonly __brand: "ImageVersion" };
+
+/** Debian's names for the architectures that can be assembled. */
+export const architectures = ["amd64"] as const;
+export type Architecture = (typeof architectures)[number];
+
+/** What firmware a boot check starts the image with. */
+export const firmwares = ["bios", "uefi", "uefi-secure-boot"] as const;
+export type Firmware = (typeof firmwares)[number];
+
+/**
+ * How the boot check's script gets into an image that knows nothing of it
+ * (docs/decisions/0005-how-an-image-reports.md).
+ *
+ * - `credentials`: a unit handed over by SMBIOS; needs systemd 256 or later.
+ * - `cloud-init`: a NoCloud seed disc with a `runcmd`.
+ * - `console`: root logs in on the serial console; needs an image that lets root in without password.
+ */
+export const reportMethods = ["credentials", "cloud-init", "console"] as const;
+export type ReportMethod = (typeof reportMethods)[number];
+
+/** One image, fully described. */
+export interface Definition {
+  readonly name: DefinitionName;
+  readonly release: {
+    /** Debian's codename, which is also the suite: `trixie`. */
+    readonly codename: string;
+    /** Debian's version number: `13`. */
+    readonly version: string;
+  };
+  readonly architecture: Architecture;
+  readonly variant: string;
+  /** One line for people. */
+  readonly description: string;
+  /** FAI classes, in the order FAI applies them. */
+  readonly classes: readonly string[];
+  readonly disk: {
+    /** Size of the raw image. */
+    readonly sizeGiB: number;
+  };
+  readonly build: {
+    readonly timeoutSeconds: number;
+    /** What one build needs free: the target tree lives in memory. */
+    readonly memoryMiB: number;
+  };
+  readonly bootCheck: {
+    readonly firmware: readonly Firmware[];
+    readonly report: ReportMethod;
+    /** Whether the root file system must fill the disk after the first boot. */
+    readonly rootGrows: boolean;
+    /** Size of the disk the guest sees, larger than `disk.sizeGiB` so that growth shows. */
+    readonly diskSizeGiB: number;
+    readonly memoryMiB: number;
+    readonly timeoutSeconds: number;
+  };
+}

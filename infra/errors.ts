@@ -1,0 +1,23 @@
+/**
+ * Something the user can put right: a definition, the stack's configuration, the machine.
+ *
+ * The message is one or more full sentences: what is wrong, where (file and field), and what to do.
+ */
+export class UserError extends Error {
+  override name = "UserError";
+}
+
+/** A build by FAI, or the assembly of its disk, that did not come to a good end. */
+export class BuildError extends Error {
+  override name = "BuildError";
+}
+
+/** An image that did not prove, in time and in full, that it boots. */
+export class BootCheckError extends Error {
+  override name = "BootCheckError";
+}
+
+/** An artifact, manifest or record that is missing, altered or held by someone else. */
+export class StoreError extends Error {
+  override name = "StoreError";
+}
