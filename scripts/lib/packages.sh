@@ -1,0 +1,55 @@
+# shellcheck shell=bash
+# Debian packages: which of a list are missing, and installing them.
+
+# list_packages FILE…: the names in package lists that are for this machine's architecture.
+list_packages() {
+  local architecture=amd64
+  if [[ "$(uname -m)" == aarch64 ]]; then
+    architecture=arm64
+  fi
+  awk -v architecture="[$architecture]" \
+    '{ sub(/#.*/, "") } NF == 1 || (NF == 2 && $2 == architecture) { print $1 }' "$@"
+}
+
+require_debian() {
+  command -v dpkg-query >/dev/null ||
+    fail "dpkg-query is missing. These scripts set up Debian 12 and 13 machines, and no others."
+}
+
+# list_missing_packages NAME…: those that are not installed.
+list_missing_packages() {
+  # dpkg-query's exit code says that it does not know some name, which is what is being asked.
+  { dpkg-query --show --showformat '${Package} ${db:Status-Status}\n' "$@" 2>/dev/null || true; } |
+    awk -v wanted="$*" '
+      $2 == "installed" { installed[$1] = 1 }
+      END {
+        count = split(wanted, names, " ")
+        for (i = 1; i <= count; i++) if (!(names[i] in installed)) print names[i]
+      }'
+}
+
+# require_root PURPOSE: fails early, and in words, where root's rights cannot be had.
+require_root() {
+  if ((EUID != 0)) && ! command -v sudo >/dev/null; then
+    fail "Root's rights are needed $1, and there is no sudo. Run this as root, or have that done first."
+  fi
+}
+
+as_root() {
+  if ((EUID == 0)); then
+    "$@"
+  else
+    sudo "$@"
+  fi
+}
+
+install_packages() {
+  require_root "to install Debian packages (apt-get install --no-install-recommends $*)"
+  with_progress "Reading Debian's package lists" \
+    as_root apt-get -o DPkg::Lock::Timeout=300 update ||
+    fail "apt-get update failed. Put the machine's apt sources right and run this again."
+  with_progress "Installing Debian packages" \
+    as_root env DEBIAN_FRONTEND=noninteractive \
+    apt-get -o DPkg::Lock::Timeout=300 install --yes --no-install-recommends "$@" ||
+    fail "apt-get install failed for: $*. Put right what it says above and run this again."
+}

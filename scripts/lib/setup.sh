@@ -1,0 +1,162 @@
+# shellcheck shell=bash
+# Setting a machine up for the project: says what is missing, installs just that, and puts it on PATH.
+
+LIBRARY="$(cd -P -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)"
+PROJECT="$(cd -P -- "$LIBRARY/../.." && pwd)"
+TOOLS="$PROJECT/.tools"
+
+# shellcheck source=scripts/lib/messages.sh
+. "$LIBRARY/messages.sh"
+# shellcheck source=scripts/lib/packages.sh
+. "$LIBRARY/packages.sh"
+# shellcheck source=scripts/lib/downloads.sh
+. "$LIBRARY/downloads.sh"
+# shellcheck source=scripts/lib/node.sh
+. "$LIBRARY/node.sh"
+# shellcheck source=scripts/lib/engine.sh
+. "$LIBRARY/engine.sh"
+
+# set_up LIST…: has everything ready that the package lists name, and Node, the engine and node_modules.
+set_up() {
+  require_debian
+  look_for_what_is_missing "$@"
+  if is_anything_missing; then
+    (install_what_is_missing "$@")
+    look_for_what_is_missing "$@"
+    if is_anything_missing; then
+      fail "The set-up ended, but this is still missing: $(describe_what_is_missing)"
+    fi
+  fi
+  export PATH="$ENGINE_DIRECTORY:$NODE_DIRECTORY:$PATH"
+}
+
+# Fills MISSING_PACKAGES, and leaves NODE_DIRECTORY, ENGINE_DIRECTORY, NODE_MODULES or ID_RANGE empty where they are missing.
+look_for_what_is_missing() {
+  local names lists=("${@/#/$PROJECT/scripts/packages/}")
+  readarray -t names < <(list_packages "${lists[@]/%/.txt}")
+  readarray -t MISSING_PACKAGES < <(list_missing_packages "${names[@]}")
+  NODE_DIRECTORY="$(find_node)" || NODE_DIRECTORY=
+  ENGINE_DIRECTORY="$(find_engine)" || ENGINE_DIRECTORY=
+  NODE_MODULES="$(find_node_modules)" || NODE_MODULES=
+  ID_RANGE="$(find_id_range)" || ID_RANGE=
+}
+
+is_anything_missing() {
+  ((${#MISSING_PACKAGES[@]} > 0)) ||
+    [[ -z "$NODE_DIRECTORY" || -z "$ENGINE_DIRECTORY" || -z "$NODE_MODULES" || -z "$ID_RANGE" ]]
+}
+
+describe_what_is_missing() {
+  if ((${#MISSING_PACKAGES[@]} > 0)); then
+    printf '\n  Debian packages: %s' "${MISSING_PACKAGES[*]}"
+    # Whether pip is needed shows only when the official releases turn out to be out of reach.
+    if [[ -z "$NODE_DIRECTORY" || -z "$ENGINE_DIRECTORY" ]] && ! find_python_with_pip >/dev/null; then
+      printf '\n    and python3-pip, if an official release below cannot be reached'
+    fi
+  fi
+  if [[ -z "$ID_RANGE" ]]; then
+    printf '\n  in /etc/subuid and /etc/subgid: a range of 65536 ids for %s' "$(id -un)"
+  fi
+  if [[ -z "$NODE_DIRECTORY" ]]; then
+    printf '\n  in .tools/node: Node %s' "$NODE_VERSION"
+  fi
+  if [[ -z "$ENGINE_DIRECTORY" ]]; then
+    printf '\n  in .tools/pulumi: Pulumi %s, the official release or else built from its Go modules' "$PULUMI_VERSION"
+  fi
+  if [[ -z "$NODE_MODULES" ]]; then
+    printf '\n  in node_modules: what package-lock.json names'
+  fi
+}
+
+# Runs in a subshell: its lock and its temporary directories end with it. A second set-up of the same
+# checkout waits for the first, and then finds less to do.
+install_what_is_missing() {
+  mkdir -p "$TOOLS"
+  exec 8>"$TOOLS/lock"
+  if ! flock --nonblock 8; then
+    say "Another set-up of this checkout is at work. Waiting for it …"
+    flock 8
+    look_for_what_is_missing "$@"
+  fi
+  trap remove_incoming EXIT
+  remove_incoming
+  say "This will be installed:$(describe_what_is_missing)"
+  if ((${#MISSING_PACKAGES[@]} > 0)); then install_packages "${MISSING_PACKAGES[@]}"; fi
+  if [[ -z "$ID_RANGE" ]]; then add_id_range; fi
+  if [[ -z "$NODE_DIRECTORY" ]]; then install_node; fi
+  if [[ -z "$NODE_MODULES" ]]; then install_node_modules; fi
+  if [[ -z "$ENGINE_DIRECTORY" ]]; then install_engine; fi
+}
+
+# make_incoming: a new directory beside the tools, on the same file system, to be moved from in one step.
+make_incoming() {
+  mktemp --directory "$TOOLS/incoming.XXXXXX"
+}
+
+remove_incoming() {
+  rm -rf "$TOOLS"/incoming.*
+}
+
+# move_in NEW PLACE
+move_in() {
+  if [[ -e "$2" ]]; then
+    mv "$2" "$(make_incoming)/old"
+  fi
+  mv "$1" "$2"
+}
+
+find_node_modules() {
+  local stamp="$PROJECT/node_modules/.installed-from"
+  [[ "$(cat "$stamp" 2>/dev/null)" == "$(hash_package_lock)" ]] && printf '%s\n' "$PROJECT/node_modules"
+}
+
+hash_package_lock() {
+  sha256sum <"$PROJECT/package-lock.json"
+}
+
+# npm ci removes node_modules first, and the stamp with it.
+install_node_modules() {
+  local node
+  node="$(find_node)"
+  with_progress "Installing Node packages" \
+    env PATH="$node:$PATH" npm --prefix "$PROJECT" ci --no-audit --no-fund ||
+    fail "npm ci failed. Put right what it says above and run this again."
+  hash_package_lock >"$PROJECT/node_modules/.installed-from"
+}
+
+# find_id_range: the current user's line in /etc/subuid, if it has one in /etc/subgid too.
+find_id_range() {
+  local user
+  user="$(id -un)"
+  awk -F: -v user="$user" -v uid="$UID" \
+    '($1 == user || $1 == uid) && $3 >= 65536 { found[FILENAME] = $0 }
+     END { if (length(found) < 2) exit 1; print found["/etc/subuid"] }' /etc/subuid /etc/subgid 2>/dev/null
+}
+
+# Builds without root's rights map a whole range of users (unshare --map-auto), root's own builds too.
+add_id_range() {
+  local user first last
+  user="$(id -un)"
+  require_root "to give $user a range of ids (usermod --add-subuids, --add-subgids)"
+  as_root touch /etc/subuid /etc/subgid
+  first="$(awk -F: '$2 + $3 > next_free { next_free = $2 + $3 } END { print (next_free < 100000 ? 100000 : next_free) }' \
+    /etc/subuid /etc/subgid)"
+  last=$((first + 65535))
+  say "Giving $user the ids $first to $last …"
+  as_root usermod --add-subuids "$first-$last" --add-subgids "$first-$last" "$user" ||
+    fail "usermod could not give $user a range of ids. Add the line $user:$first:65536 to /etc/subuid and /etc/subgid and run this again."
+}
+
+# is_at_least WANTED VERSION
+is_at_least() {
+  [[ "$(printf '%s\n' "$1" "$2" | sort --version-sort | head -n 1)" == "$1" ]]
+}
+
+# name_architecture X86-64-NAME ARM64-NAME
+name_architecture() {
+  case "$(uname -m)" in
+  x86_64) printf '%s\n' "$1" ;;
+  aarch64) printf '%s\n' "$2" ;;
+  *) fail "There is no set-up for $(uname -m), only for x86_64 and aarch64." ;;
+  esac
+}

@@ -1,0 +1,146 @@
+# shellcheck shell=bash
+# Pulumi as this project runs it: where its state is, which passphrase a stack has, one run at a time.
+
+PROJECT_NAME=cloud-images
+STATE="$PROJECT/.state"
+OWN_BACKEND="$STATE/backend"
+
+# use_project_environment: the engine's environment, except for what depends on the stack.
+use_project_environment() {
+  export PULUMI_HOME="${PULUMI_HOME:-$STATE/pulumi-home}"
+  export PULUMI_SKIP_UPDATE_CHECK=true
+  # Every plugin comes with the Node packages; nothing is to be fetched behind the user's back.
+  export PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION=true
+  # One platform failing stops nothing else.
+  export PULUMI_CONTINUE_ON_ERROR="${PULUMI_CONTINUE_ON_ERROR:-true}"
+  if [[ -z "${PULUMI_BACKEND_URL:-}" ]]; then
+    mkdir -p "$OWN_BACKEND"
+    PULUMI_BACKEND_URL="$(name_own_backend)"
+    export PULUMI_BACKEND_URL
+  fi
+}
+
+name_own_backend() {
+  local path="${OWN_BACKEND//%/%25}"
+  path="${path// /%20}"
+  path="${path//\?/%3F}"
+  printf 'file://%s\n' "${path//#/%23}"
+}
+
+is_own_backend() {
+  [[ "$PULUMI_BACKEND_URL" == "$(name_own_backend)" ]]
+}
+
+# choose_stack ARGUMENT…: the stack that a pulumi command line is about, or nothing where none is chosen.
+choose_stack() {
+  local stack
+  stack="$(find_stack_argument "$@")"
+  stack="${stack:-${PULUMI_STACK:-$(pulumi stack --show-name 2>/dev/null || true)}}"
+  printf '%s\n' "${stack##*/}"
+}
+
+find_stack_argument() {
+  local arguments=("$@") words=() i
+  for ((i = 0; i < $#; i++)); do
+    case "${arguments[i]}" in
+    --stack | -s)
+      printf '%s\n' "${arguments[i + 1]:-}"
+      return
+      ;;
+    --stack=* | -s=*)
+      printf '%s\n' "${arguments[i]#*=}"
+      return
+      ;;
+    -*) ;;
+    *) words+=("${arguments[i]}") ;;
+    esac
+  done
+  case "${words[*]:0:2}" in
+  "stack init" | "stack new" | "stack select" | "stack rm" | "stack remove" | "stack delete")
+    printf '%s\n' "${words[2]:-}"
+    ;;
+  esac
+}
+
+# choose_passphrase STACK: `local` has the empty one; every other stack of the project's own backend has
+# this checkout's, made when it is first needed. Whatever the user set is left alone.
+choose_passphrase() {
+  local stack="$1" file="$STATE/passphrase"
+  if [[ -n "${PULUMI_CONFIG_PASSPHRASE+set}" || -n "${PULUMI_CONFIG_PASSPHRASE_FILE:-}" ]]; then
+    return
+  fi
+  if [[ "$stack" == local ]]; then
+    export PULUMI_CONFIG_PASSPHRASE=
+    return
+  fi
+  if [[ ! -e "$file" ]]; then
+    # A stack that has secrets already was given its passphrase elsewhere: a new one would not open them.
+    if has_secrets "$stack"; then return; fi
+    make_passphrase "$file"
+  fi
+  export PULUMI_CONFIG_PASSPHRASE_FILE="$file"
+}
+
+has_secrets() {
+  grep --quiet --extended-regexp '^(encryptionsalt|secretsprovider|encryptedkey):' "$PROJECT/Pulumi.$1.yaml" 2>/dev/null
+}
+
+make_passphrase() {
+  local file="$1"
+  (umask 077 && head -c 32 /dev/urandom | base64 >"$file.new")
+  mv "$file.new" "$file"
+  say "Made a passphrase for this checkout's stacks in ${file#"$PROJECT"/}. Keep a copy: their secrets cannot be read without it."
+}
+
+# changes_state ARGUMENT…: whether a pulumi command line changes a stack's state.
+changes_state() {
+  local argument words=()
+  for argument in "$@"; do
+    case "$argument" in
+    -h | --help | --preview-only) return 1 ;;
+    -*) ;;
+    *) words+=("$argument") ;;
+    esac
+  done
+  case "${words[*]:0:2}" in
+  up | up\ * | update | update\ * | refresh | refresh\ * | destroy | destroy\ * | down | down\ * | dn | dn\ *) return 0 ;;
+  import | import\ * | watch | watch\ * | state\ *) return 0 ;;
+  stack\ rm | stack\ remove | stack\ delete | stack\ rename | stack\ import | stack\ change-secrets-provider) return 0 ;;
+  *) return 1 ;;
+  esac
+}
+
+# hold_stack STACK: makes this process, and what it starts, the only ones that change the stack.
+# The kernel drops the hold when the last of them ends, however it ends.
+hold_stack() {
+  local stack="$1" file="$STATE/locks/$1" holder
+  mkdir -p "$STATE/locks"
+  exec 9>>"$file"
+  if ! flock --nonblock 9; then
+    holder="$(cat "$file")"
+    say "Stack $stack is held by another run (process $holder). Waiting 5 s for it to end …"
+    # What a killed run had started can live for a second or two.
+    flock --timeout 5 9 ||
+      fail "Stack $stack is being changed by another run (process $holder), so this one did nothing. Wait for that run, or end it, and try again."
+  fi
+  printf '%s\n' "$$" >"$file"
+  clear_stale_lock "$stack"
+}
+
+# clear_stale_lock STACK: a killed engine leaves its lock in the backend. While this process holds the stack,
+# such a lock can only be live if somebody started an engine without these scripts.
+clear_stale_lock() {
+  local stack="$1" locks lock pid
+  locks=("$OWN_BACKEND/.pulumi/locks/organization/$PROJECT_NAME/$stack"/*.json)
+  [[ -e "${locks[0]}" ]] || return 0
+  for lock in "${locks[@]}"; do
+    pid="$(sed -n 's/.*"pid": *\([0-9]*\).*/\1/p' "$lock")"
+    if grep --quiet --fixed-strings "\"hostname\":\"$(uname -n)\"" "$lock" &&
+      [[ "$(cat "/proc/$pid/comm" 2>/dev/null)" == pulumi ]]; then
+      fail "Stack $stack is being changed by pulumi (process $pid), so this run did nothing. Wait for it, or end it, and try again."
+    fi
+  done
+  say "The last run on stack $stack was killed: removing the lock that it left."
+  pulumi cancel --yes "$stack" >/dev/null ||
+    fail "The lock of stack $stack in ${OWN_BACKEND#"$PROJECT"/} could not be removed. Run scripts/pulumi cancel $stack."
+}
