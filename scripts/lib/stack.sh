@@ -111,20 +111,61 @@ changes_state() {
 }
 
 # hold_stack STACK: makes this process, and what it starts, the only ones that change the stack.
-# The kernel drops the hold when the last of them ends, however it ends.
+# The kernel drops the hold when the last of them has ended, however it ended.
 hold_stack() {
-  local stack="$1" file="$STATE/locks/$1" holder
+  local stack="$1" file="$STATE/locks/$1" attempt holders run
   mkdir -p "$STATE/locks"
   exec 9>>"$file"
-  if ! flock --nonblock 9; then
-    holder="$(cat "$file")"
-    say "Stack $stack is held by another run (process $holder). Waiting 5 s for it to end …"
-    # What a killed run had started can live for a second or two.
-    flock --timeout 5 9 ||
-      fail "Stack $stack is being changed by another run (process $holder), so this one did nothing. Wait for that run, or end it, and try again."
+  for ((attempt = 0; attempt < 5; attempt++)); do
+    if flock --timeout "$((attempt > 0))" 9; then
+      printf '%s\n' "$$" >"$file"
+      clear_stale_lock "$stack"
+      return
+    fi
+    readarray -t holders < <(list_holders "$file")
+    run="$(find_run "$(cat "$file")" "${holders[@]}")"
+    if [[ -n "$run" ]] && ((attempt == 0)); then
+      say "Stack $stack is being changed by another run (process $run). Waiting a few seconds for it to end …"
+    elif [[ -z "$run" ]]; then
+      end_leftovers "$attempt" "${holders[@]}"
+    fi
+  done
+  fail "Stack $stack is being changed by another run (process ${run:-$(cat "$file")}), so this one did nothing. Wait for that run, or end it, and try again."
+}
+
+# list_holders FILE: the other processes that have the lock, which is passed on as file descriptor 9.
+list_holders() {
+  local description pid
+  for description in /proc/[0-9]*/fdinfo/9; do
+    pid="${description//[!0-9]/ }"
+    read -r pid _ <<<"$pid"
+    if [[ "$pid" != "$$" && "$pid" != "$BASHPID" && "/proc/$pid/fd/9" -ef "$1" ]] && grep --quiet '^lock:' "$description" 2>/dev/null; then
+      printf '%s\n' "$pid"
+    fi
+  done
+}
+
+# find_run RECORDED HOLDER…: the holder that is a run, and not what a killed run left.
+find_run() {
+  local recorded="$1" holder
+  shift
+  for holder in "$@"; do
+    if [[ "$holder" == "$recorded" || "$(cat "/proc/$holder/comm" 2>/dev/null)" == pulumi ]]; then
+      printf '%s\n' "$holder"
+      return
+    fi
+  done
+}
+
+# end_leftovers ATTEMPT HOLDER…: a killed engine's plugins know nothing of its end, and would wait forever.
+end_leftovers() {
+  local signal=TERM
+  if (($1 == 0)); then
+    say "The last run was killed: ending what it left (processes ${*:2}) …"
+  elif (($1 > 1)); then
+    signal=KILL
   fi
-  printf '%s\n' "$$" >"$file"
-  clear_stale_lock "$stack"
+  kill "-$signal" "${@:2}" 2>/dev/null || true
 }
 
 # clear_stale_lock STACK: a killed engine leaves its lock in the backend. While this process holds the stack,
@@ -143,4 +184,18 @@ clear_stale_lock() {
   say "The last run on stack $stack was killed: removing the lock that it left."
   pulumi cancel --yes "$stack" >/dev/null ||
     fail "The lock of stack $stack in ${OWN_BACKEND#"$PROJECT"/} could not be removed. Run scripts/pulumi cancel $stack."
+}
+
+# clear_pending_creates STACK: after a run that came to a good end, the creations that an earlier, killed run had
+# begun are done, but the engine would warn of them for ever. Asks it to forget them, and touches nothing else.
+clear_pending_creates() {
+  local stack="$1"
+  grep --quiet --fixed-strings '"pending_operations":[{' "$(name_state_file "$stack")" 2>/dev/null || return 0
+  say "Clearing what a killed run had left pending; this run has done it."
+  pulumi refresh --stack "$stack" --clear-pending-creates --yes --skip-preview \
+    --target "urn:pulumi:$stack::$PROJECT_NAME::pulumi:pulumi:Stack::$PROJECT_NAME-$stack" >/dev/null
+}
+
+name_state_file() {
+  printf '%s\n' "$OWN_BACKEND/.pulumi/stacks/$PROJECT_NAME/$1.json"
 }
