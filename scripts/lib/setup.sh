@@ -114,14 +114,16 @@ hash_package_lock() {
   sha256sum <"$PROJECT/package-lock.json"
 }
 
-# npm ci removes node_modules first, and the stamp with it.
+# Installs what package-lock.json says, and leaves it as it is. Not `npm ci`: it refuses a lock made where the
+# registry lacks some package for another operating system, and takes node_modules away from whatever runs.
 install_node_modules() {
-  local node
+  local node stamp="$PROJECT/node_modules/.installed-from"
   node="$(find_node)"
+  rm -f "$stamp"
   with_progress "Installing Node packages" \
-    env PATH="$node:$PATH" npm --prefix "$PROJECT" ci --no-audit --no-fund ||
-    fail "npm ci failed. Put right what it says above and run this again."
-  hash_package_lock >"$PROJECT/node_modules/.installed-from"
+    env PATH="$node:$PATH" npm --prefix "$PROJECT" install --no-save --no-audit --no-fund ||
+    fail "npm install failed. Put right what it says above and run this again."
+  hash_package_lock >"$stamp"
 }
 
 # find_id_range: the current user's line in /etc/subuid, if it has one in /etc/subgid too.
