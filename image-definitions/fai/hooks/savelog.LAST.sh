@@ -1,0 +1,2 @@
+# The logs belong to the build, not into the image.
+skiptask savelog

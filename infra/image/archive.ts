@@ -1,0 +1,209 @@
+/**
+ * The package archive that images are installed from: which mirror, and in what state it is.
+ *
+ * apt itself does the talking, so proxies, mirrors and signatures are treated as everywhere else on the
+ * machine, and a Release file that has not changed is not fetched twice.
+ */
+
+import { createHash } from "node:crypto";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { execa } from "execa";
+import type { Architecture, Definition } from "../definitions/definition.ts";
+import { UserError } from "../errors.ts";
+
+/** Base addresses, as they stand in a `URIs:` field. */
+export interface Mirror {
+  readonly debian: string;
+  readonly security: string;
+}
+
+/** What a release's suites offered at one moment. */
+export interface ArchiveState {
+  readonly mirror: Mirror;
+  /** Suite to sha256 over the hashes of its package indices for the architecture. */
+  readonly suites: Readonly<Record<string, string>>;
+  /** The newest `Date:` of the Release files: no file in an image is younger. Seconds since 1970, UTC. */
+  readonly epochSeconds: number;
+}
+
+/** The suites an image draws from, as security support expects them: release, updates, security. */
+export function suitesOf(codename: string): readonly string[] {
+  return [codename, `${codename}-updates`, `${codename}-security`];
+}
+
+/**
+ * The deb822 text that names a release's suites.
+ *
+ * @param extraFields further lines for every stanza, each ended by a newline
+ */
+export function sourcesText(
+  codename: string,
+  mirror: Mirror,
+  extraFields = "",
+): string {
+  const stanza = (uri: string, suites: readonly string[]) =>
+    `Types: deb\nURIs: ${uri}\nSuites: ${suites.join(" ")}\nComponents: main\n` +
+    `Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n${extraFields}`;
+  const [release, updates, security] = suitesOf(codename) as [
+    string,
+    string,
+    string,
+  ];
+  return `${stanza(mirror.debian, [release, updates])}\n${stanza(mirror.security, [security])}`;
+}
+
+/**
+ * The mirror that this machine's own apt uses for Debian.
+ *
+ * @throws {UserError} when apt knows none, as on a machine that is not Debian.
+ */
+export async function mirrorOfHost(): Promise<Mirror> {
+  // https://manpages.debian.org/apt-get.8: indextargets; the labels stand in Debian's own Release files.
+  const { stdout } = await execa("apt-get", [
+    "indextargets",
+    "--format",
+    "$(ORIGIN)\t$(LABEL)\t$(REPO_URI)",
+    "Created-By: Packages",
+  ]);
+  const uriOf = (label: string) =>
+    stdout
+      .split("\n")
+      .map((line) => line.split("\t"))
+      .find(([origin, own]) => origin === "Debian" && own === label)?.[2]
+      ?.replace(/\/$/, "");
+  const debian = uriOf("Debian");
+  const security = uriOf("Debian-Security");
+  if (debian === undefined || security === undefined) {
+    throw new UserError(
+      `This machine's apt has no ${debian === undefined ? "Debian" : "Debian-Security"} archive to take the mirror from. ` +
+        "Run `apt-get update`, or name the mirror: scripts/pulumi config set --path cloud-images:archive.debian URI " +
+        "and cloud-images:archive.security URI.",
+    );
+  }
+  return { debian, security };
+}
+
+/**
+ * Asks the archive for its present state: one conditional fetch for each suite.
+ *
+ * @param directory a directory of the caller's that keeps the Release files between calls
+ * @throws {UserError} when a suite cannot be reached, is not signed by Debian or has expired.
+ */
+export async function archiveState(
+  codename: string,
+  architecture: Architecture,
+  mirror: Mirror,
+  directory: string,
+): Promise<ArchiveState> {
+  const lists = join(directory, "lists");
+  await mkdir(join(lists, "partial"), { recursive: true });
+  const sources = join(directory, "debian.sources");
+  // No index is called `none`, so apt fetches and checks the Release files alone.
+  await writeFile(sources, sourcesText(codename, mirror, "Targets: none\n"));
+  const result = await execa("apt-get", ["update", "-q", ...aptOptions()], {
+    reject: false,
+    all: true,
+    env: { LC_ALL: "C.UTF-8" },
+  });
+  if (result.exitCode !== 0) {
+    throw new UserError(
+      `The archive of ${codename} could not be read from ${mirror.debian} and ${mirror.security}:\n${result.all}\n` +
+        "Check the network and the mirror (cloud-images:archive in the stack's configuration, else this machine's apt sources).",
+    );
+  }
+  const suites: Record<string, string> = {};
+  let epochSeconds = 0;
+  const files = await readdir(lists);
+  for (const suite of suitesOf(codename)) {
+    const file = files.find((name) => name.endsWith(`_${suite}_InRelease`));
+    if (file === undefined) {
+      throw new UserError(
+        `${mirror.debian} has no signed Release file for ${suite}. Choose a mirror that carries it in cloud-images:archive.`,
+      );
+    }
+    const release = await readFile(join(lists, file), "utf8");
+    suites[suite] = indexDigest(release, architecture);
+    epochSeconds = Math.max(epochSeconds, releaseDateSeconds(release));
+  }
+  return { mirror, suites, epochSeconds };
+
+  function aptOptions(): string[] {
+    return [
+      `Dir::State=${directory}`,
+      `Dir::State::lists=${lists}`,
+      `Dir::Cache=${directory}`,
+      `Dir::Etc::sourcelist=${sources}`,
+      "Dir::Etc::sourceparts=/dev/null",
+      `APT::Architecture=${architecture}`,
+      `APT::Architectures=${architecture}`,
+      "APT::Update::Error-Mode=any",
+      "APT::Sandbox::User=root",
+      "Acquire::Languages=none",
+      "Acquire::Retries=2",
+      "Acquire::http::Timeout=20",
+      "Acquire::https::Timeout=20",
+    ].flatMap((option) => ["-o", option]);
+  }
+}
+
+/**
+ * One digest over what a Release file says of the package indices for an architecture.
+ *
+ * Indices, not the whole file: Debian signs anew several times a day without changing a package.
+ *
+ * @param release text of a Release or InRelease file
+ * @returns 64 hex digits
+ */
+export function indexDigest(
+  release: string,
+  architecture: Architecture,
+): string {
+  const lines = release
+    .split("\n")
+    .map((line) =>
+      /^ ([0-9a-f]{64}) +\d+ (\S+\/binary-(\S+)\/Packages)$/.exec(line),
+    )
+    .filter((match) => match?.[3] === architecture || match?.[3] === "all")
+    .map((match) => `${match?.[1]} ${match?.[2]}`)
+    .sort();
+  return createHash("sha256").update(lines.join("\n")).digest("hex");
+}
+
+/** The `Date:` of a Release file, in seconds since 1970. */
+export function releaseDateSeconds(release: string): number {
+  const date = /^Date: (.+)$/m.exec(release)?.[1];
+  const milliseconds = Date.parse(date ?? "");
+  if (Number.isNaN(milliseconds)) {
+    throw new UserError(
+      `A Release file of the archive has no date that can be read (${date}). Choose another mirror in cloud-images:archive.`,
+    );
+  }
+  return milliseconds / 1000;
+}
+
+/** The archive states that a set of definitions needs, by `codename/architecture`, each asked for once. */
+export async function archiveStates(
+  definitions: readonly Definition[],
+  mirror: Mirror,
+  cacheDirectory: string,
+): Promise<ReadonlyMap<string, ArchiveState>> {
+  const wanted = new Map(
+    definitions.map((definition) => [archiveName(definition), definition]),
+  );
+  const states = await Promise.all(
+    [...wanted].map(async ([name, { release, architecture }]) => {
+      const directory = join(cacheDirectory, "archive", name);
+      return [
+        name,
+        await archiveState(release.codename, architecture, mirror, directory),
+      ] as const;
+    }),
+  );
+  return new Map(states);
+}
+
+/** The name under which {@link archiveStates} files a definition's archive. */
+export function archiveName({ release, architecture }: Definition): string {
+  return `${release.codename}/${architecture}`;
+}

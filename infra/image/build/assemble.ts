@@ -1,0 +1,248 @@
+/**
+ * Puts a disk together from a directory: GPT, FAT with the EFI boot loaders, ext4 with the root file system,
+ * GRUB's BIOS stages. No loop device, no mount, no root of the host.
+ *
+ * Everything that could differ between two equal builds is fixed: identifiers, dates, the order of files.
+ */
+
+import {
+  mkdir,
+  open,
+  readFile,
+  stat,
+  truncate,
+  writeFile,
+} from "node:fs/promises";
+import { join } from "node:path";
+import { execa } from "execa";
+import { bootSector, coreImageAt } from "./biosBoot.ts";
+import {
+  type DiskIdentity,
+  partitionsOf,
+  sectorBytes,
+  sfdiskScript,
+} from "./partitions.ts";
+
+/** What a disk is made of. */
+export interface DiskContents {
+  /** The finished root file system, `/boot/efi` and `/boot/grub/i386-pc` included. */
+  readonly target: string;
+  /** An empty directory in memory, as large again as the target. */
+  readonly scratch: string;
+  readonly identity: DiskIdentity;
+  readonly sizeGiB: number;
+  /** No file is younger, and all that the assembly makes has this date. Seconds since 1970. */
+  readonly epochSeconds: number;
+}
+
+/**
+ * ext4 features, named one by one so that the build machine's mke2fs.conf does not decide: all of Debian 12's
+ * defaults, and none that Debian 12's GRUB cannot read (metadata_csum_seed, orphan_file).
+ */
+const ext4Features =
+  "none,has_journal,ext_attr,resize_inode,dir_index,filetype,extent,64bit,flex_bg," +
+  "sparse_super,large_file,huge_file,dir_nlink,extra_isize,metadata_csum";
+const blockBytes = 4096;
+
+/**
+ * Makes the disk.
+ *
+ * @param disk path of the raw image, which must not exist yet
+ */
+export async function assembleDisk(
+  disk: string,
+  contents: DiskContents,
+): Promise<void> {
+  const { identity, sizeGiB, target } = contents;
+  const partitions = partitionsOf(sizeGiB, identity);
+  const efi = join(contents.scratch, "efi");
+  await execa("mv", [join(target, "boot/efi"), efi]);
+  await mkdir(join(target, "boot/efi"), { mode: 0o700 });
+  const tree = await orderedCopy(contents);
+
+  await writeFile(disk, "", { flag: "wx" });
+  await truncate(disk, sizeGiB * 1024 ** 3);
+  await execa("sfdisk", ["--quiet", disk], {
+    input: sfdiskScript(identity, [
+      partitions.bios,
+      partitions.esp,
+      partitions.root,
+    ]),
+  });
+  await makeRootFileSystem(disk, tree, partitions.root, contents);
+  await makeEfiFileSystem(disk, efi, partitions.esp, contents);
+  await writeBiosBoot(disk, tree, partitions.bios.startSector);
+}
+
+/**
+ * Copies the tree in the order of its names, with dates cut to the epoch: the order in which files are made
+ * decides where mke2fs puts them.
+ */
+async function orderedCopy({
+  target,
+  scratch,
+  epochSeconds,
+}: DiskContents): Promise<string> {
+  const archive = join(scratch, "root.tar");
+  const tree = join(scratch, "tree");
+  await mkdir(tree);
+  await execa("tar", [
+    "--create",
+    `--file=${archive}`,
+    `--directory=${target}`,
+    "--sort=name",
+    "--numeric-owner",
+    "--xattrs",
+    "--xattrs-include=*",
+    "--one-file-system",
+    `--mtime=@${epochSeconds}`,
+    "--clamp-mtime",
+    ".",
+  ]);
+  await execa("rm", ["-rf", target]);
+  await execa("tar", [
+    "--extract",
+    `--file=${archive}`,
+    `--directory=${tree}`,
+    "--numeric-owner",
+    "--preserve-permissions",
+    "--same-owner",
+    "--xattrs",
+    "--xattrs-include=*",
+  ]);
+  await execa("rm", [archive]);
+  return tree;
+}
+
+async function makeRootFileSystem(
+  disk: string,
+  tree: string,
+  { startSector, sectors }: { startSector: number; sectors: number },
+  { identity, epochSeconds }: DiskContents,
+): Promise<void> {
+  const offset = startSector * sectorBytes;
+  const env = {
+    MKE2FS_CONFIG: "/dev/null",
+    E2FSPROGS_FAKE_TIME: String(epochSeconds),
+    SOURCE_DATE_EPOCH: String(epochSeconds),
+  };
+  await execa(
+    "mke2fs",
+    [
+      "-q",
+      "-F",
+      ...["-t", "ext4"],
+      ...["-O", ext4Features],
+      ...["-b", String(blockBytes)],
+      ...["-I", "256"],
+      ...["-U", identity.rootFsUuid],
+      ...[
+        "-E",
+        `offset=${offset},hash_seed=${identity.rootFsUuid},root_owner=0:0,lazy_itable_init=0,lazy_journal_init=0,nodiscard`,
+      ],
+      ...["-d", tree],
+      disk,
+      String((sectors * sectorBytes) / blockBytes),
+    ],
+    { env },
+  );
+  await fixInodeDates(disk, offset, epochSeconds, env);
+}
+
+/**
+ * mke2fs takes change and access dates from the tree, where they are the build's own: set them to the epoch.
+ */
+async function fixInodeDates(
+  disk: string,
+  offset: number,
+  epochSeconds: number,
+  env: Record<string, string>,
+): Promise<void> {
+  const device = `${disk}?offset=${offset}`;
+  const { stdout } = await execa("dumpe2fs", ["-h", device], { env });
+  const count = (name: string) =>
+    Number(new RegExp(`^${name}: +(\\d+)`, "m").exec(stdout)?.[1]);
+  // mke2fs hands out inodes in order, so those in use are the first ones.
+  const used = count("Inode count") - count("Free inodes");
+  const commands = Array.from({ length: used }, (_, index) =>
+    ["ctime", "atime", "crtime"]
+      .flatMap((field) => [
+        `sif <${index + 1}> ${field} @${epochSeconds}`,
+        `sif <${index + 1}> ${field}_extra 0`,
+      ])
+      .join("\n"),
+  );
+  await execa("debugfs", ["-w", "-f", "-", device], {
+    env,
+    input: `${commands.join("\n")}\n`,
+    stdout: "ignore",
+  });
+}
+
+async function makeEfiFileSystem(
+  disk: string,
+  efi: string,
+  { startSector, sectors }: { startSector: number; sectors: number },
+  { identity, epochSeconds, scratch }: DiskContents,
+): Promise<void> {
+  const image = join(scratch, "efi.img");
+  const env = { SOURCE_DATE_EPOCH: String(epochSeconds) };
+  await writeFile(image, "");
+  await truncate(image, sectors * sectorBytes);
+  await execa(
+    "mkfs.vfat",
+    ["--invariant", "-F", "32", "-i", identity.espVolumeId, "-n", "ESP", image],
+    { env },
+  );
+  const { stdout } = await execa("find", [
+    efi,
+    "-mindepth",
+    "1",
+    "-printf",
+    "%P\n",
+  ]);
+  for (const path of stdout.split("\n").sort()) {
+    const isDirectory = (await stat(join(efi, path))).isDirectory();
+    await execa("touch", [`--date=@${epochSeconds}`, join(efi, path)]);
+    await execa(
+      isDirectory ? "mmd" : "mcopy",
+      isDirectory
+        ? ["-i", image, `::${path}`]
+        : ["-i", image, "-m", join(efi, path), `::${path}`],
+      { env },
+    );
+  }
+  await execa("dd", [
+    `if=${image}`,
+    `of=${disk}`,
+    "bs=1M",
+    `seek=${startSector * sectorBytes}`,
+    "oflag=seek_bytes",
+    "conv=notrunc,sparse",
+    "status=none",
+  ]);
+}
+
+async function writeBiosBoot(
+  disk: string,
+  tree: string,
+  coreSector: number,
+): Promise<void> {
+  const directory = join(tree, "boot/grub/i386-pc");
+  const first = bootSector(
+    await readFile(join(directory, "boot.img")),
+    coreSector,
+  );
+  const core = coreImageAt(
+    await readFile(join(directory, "core.img")),
+    coreSector,
+  );
+  const file = await open(disk, "r+");
+  try {
+    await file.write(first, 0, first.length, 0);
+    await file.write(core, 0, core.length, coreSector * sectorBytes);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}

@@ -1,0 +1,137 @@
+/** Builds one image: starts the build in its namespace, follows it, ends it. */
+
+import { createWriteStream } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { pipeline } from "node:stream/promises";
+import { fileURLToPath } from "node:url";
+import { execa } from "execa";
+import { BuildError } from "../../errors.ts";
+import {
+  type BuildEvent,
+  type BuildRequest,
+  type BuildResult,
+  type Phase,
+  phases,
+} from "./request.ts";
+
+/** A finished build: `disk.raw` lies in the request's output directory. */
+export interface FinishedBuild extends BuildResult {
+  /** Seconds spent in each phase, in order. */
+  readonly phaseSeconds: Readonly<Record<string, number>>;
+}
+
+/** Told now and then: what a build is doing. `elapsedSeconds` counts from its start. */
+export type ProgressListener = (progress: {
+  readonly phase: Phase;
+  readonly packages?: { readonly done: number; readonly all: number };
+  readonly elapsedSeconds: number;
+}) => void;
+
+/**
+ * New user, mount and pid namespaces, with all of the user's subordinate ids (unshare(1)). The pid namespace
+ * makes ending its first process end everything.
+ */
+const namespaceArguments = [
+  "--user",
+  "--map-root-user",
+  "--map-auto",
+  "--mount",
+  "--pid",
+  "--fork",
+  "--kill-child",
+  "--mount-proc",
+];
+
+/**
+ * Builds an image in namespaces of its own, without privileges.
+ *
+ * @param logPath gets everything that the build says
+ * @param signal ends the build when it is aborted
+ * @throws {BuildError} naming the phase, what FAI or the assembly reported, and the log.
+ */
+export async function buildImage(
+  request: BuildRequest,
+  logPath: string,
+  listen: ProgressListener,
+  signal?: AbortSignal,
+): Promise<FinishedBuild> {
+  const started = performance.now();
+  const elapsedSeconds = () => (performance.now() - started) / 1000;
+  const phaseStarts = new Map<Phase, number>();
+  let phase: Phase = "prepare";
+  let result: BuildResult | undefined;
+  const onEvent = (event: BuildEvent) => {
+    if (event.kind === "result") result = event.result;
+    if (event.kind === "phase") {
+      phase = event.phase;
+      phaseStarts.set(phase, elapsedSeconds());
+    }
+    if (event.kind === "phase" || event.kind === "packages") {
+      const packages = event.kind === "packages" ? { packages: event } : {};
+      listen({ phase, elapsedSeconds: elapsedSeconds(), ...packages });
+    }
+  };
+
+  const child = execa(
+    "unshare",
+    [
+      ...namespaceArguments,
+      process.execPath,
+      fileURLToPath(new URL("insideNamespace.ts", import.meta.url)),
+      JSON.stringify(request),
+    ],
+    {
+      // Standard input is never written to: the build ends when that pipe does, which is when this process
+      // is gone. Descriptor 3 carries the events.
+      stdio: ["pipe", "pipe", "pipe", "pipe"],
+      all: true,
+      buffer: false,
+      reject: false,
+      // unshare waits out gentler signals; --kill-child passes this one on.
+      killSignal: "SIGKILL",
+      timeout: request.definition.build.timeoutSeconds * 1000,
+      ...(signal === undefined ? {} : { cancelSignal: signal }),
+    },
+  );
+  const logged = pipeline(child.all, createWriteStream(logPath));
+  for await (const line of child.iterable({ from: "fd3" })) {
+    onEvent(JSON.parse(line as string));
+  }
+  const ended = await child;
+  await logged;
+  if (ended.exitCode === 0 && result !== undefined) {
+    return {
+      ...result,
+      phaseSeconds: phaseDurations(phaseStarts, elapsedSeconds()),
+    };
+  }
+  const { name } = request.definition;
+  const reason = ended.timedOut
+    ? `took longer than ${request.definition.build.timeoutSeconds} s (build.timeoutSeconds of its definition)`
+    : ended.isCanceled
+      ? "was interrupted"
+      : `failed: ${await lastLine(logPath)}`;
+  throw new BuildError(
+    `The build of ${name} ${reason} in phase "${phase}". The whole log is in ${logPath}.`,
+  );
+}
+
+function phaseDurations(
+  starts: ReadonlyMap<Phase, number>,
+  endSeconds: number,
+): Record<string, number> {
+  const begun = phases.filter((phase) => starts.has(phase));
+  return Object.fromEntries(
+    begun.map((phase, index) => {
+      const next = starts.get(begun[index + 1] ?? phase) as number;
+      const start = starts.get(phase) as number;
+      const seconds = (index + 1 < begun.length ? next : endSeconds) - start;
+      return [phase, Math.round(seconds * 10) / 10];
+    }),
+  );
+}
+
+async function lastLine(path: string): Promise<string> {
+  const lines = (await readFile(path, "utf8")).trimEnd().split("\n");
+  return lines.at(-1) ?? "it said nothing";
+}

@@ -1,0 +1,109 @@
+/**
+ * The build's own view of the machine: mounts that exist in its mount namespace alone, and go with it.
+ * Nothing here can be seen, or needs to be cleaned up, outside.
+ */
+
+import {
+  mkdir,
+  readFile,
+  realpath,
+  symlink,
+  writeFile,
+} from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { execa } from "execa";
+
+/** Device nodes that package scripts use. They are the host's: root of a user namespace can make none. */
+const deviceNodes = [
+  "null",
+  "zero",
+  "full",
+  "random",
+  "urandom",
+  "tty",
+] as const;
+
+/** Mounts a new tmpfs. Mode 755: in a sticky, world-writable one, opening a device node gives EACCES. */
+export async function mountTmpfs(
+  path: string,
+  sizeMiB?: number,
+): Promise<void> {
+  const size = sizeMiB === undefined ? "" : `,size=${sizeMiB}M`;
+  await execa("mount", ["-t", "tmpfs", "-o", `mode=755${size}`, "tmpfs", path]);
+}
+
+/**
+ * Mounts memory at a place that every Debian has and that hides none of the paths which the build still needs.
+ *
+ * @param needed absolute paths
+ * @returns the mount point
+ */
+export async function mountWorkspace(
+  sizeMiB: number,
+  needed: readonly string[],
+): Promise<string> {
+  const place = ["/mnt", "/media", "/srv"].find(
+    (candidate) => !needed.some((path) => path.startsWith(`${candidate}/`)),
+  );
+  if (place === undefined) {
+    throw new Error(
+      "The project, its cache and its store lie below /mnt, /media and /srv: leave one of them free.",
+    );
+  }
+  await mountTmpfs(place, sizeMiB);
+  return place;
+}
+
+/**
+ * Gives the build its own /dev, /sys, /run, /tmp, /var/log and /var/lib/fai, and the name servers of the host.
+ *
+ * @param devices an empty directory inside the build's own memory
+ */
+export async function mountPrivateSystem(devices: string): Promise<void> {
+  await mountDevices(devices);
+  // An empty one: hooks that bind /sys work, and nothing of the host shows.
+  await mountTmpfs("/sys");
+  const resolver = await readFile("/etc/resolv.conf", "utf8").catch(() => "");
+  const resolverPath = await realpath("/etc/resolv.conf").catch(
+    () => undefined,
+  );
+  for (const path of ["/run", "/tmp", "/var/tmp", "/var/log"]) {
+    await mountTmpfs(path);
+  }
+  await mkdir("/run/lock");
+  // FAI keeps what it knows of the host here; a client that never ran has no such directory.
+  await mountTmpfs("/var/lib/fai").catch(() => undefined);
+  if (resolverPath?.startsWith("/run/")) {
+    await mkdir(dirname(resolverPath), { recursive: true });
+    await writeFile(resolverPath, resolver);
+  }
+}
+
+async function mountDevices(directory: string): Promise<void> {
+  await mountTmpfs(directory);
+  for (const node of deviceNodes) {
+    await writeFile(join(directory, node), "");
+    await execa("mount", ["--bind", `/dev/${node}`, join(directory, node)]);
+  }
+  await mkdir(join(directory, "pts"));
+  await execa("mount", [
+    "-t",
+    "devpts",
+    "-o",
+    "newinstance,ptmxmode=0666,mode=620",
+    "devpts",
+    join(directory, "pts"),
+  ]);
+  await mkdir(join(directory, "shm"), { mode: 0o1777 });
+  const links = {
+    ptmx: "pts/ptmx",
+    fd: "/proc/self/fd",
+    stdin: "/proc/self/fd/0",
+    stdout: "/proc/self/fd/1",
+    stderr: "/proc/self/fd/2",
+  };
+  for (const [name, destination] of Object.entries(links)) {
+    await symlink(destination, join(directory, name));
+  }
+  await execa("mount", ["--rbind", directory, "/dev"]);
+}

@@ -1,0 +1,43 @@
+/** What passes between the program and the build that it runs inside a namespace of its own. */
+
+import type { Definition, ImageKey } from "../../definitions/definition.ts";
+import type { Package } from "../../store/records.ts";
+import type { ArchiveState } from "../archive.ts";
+
+/** One build. All paths are absolute. */
+export interface BuildRequest {
+  readonly definition: Definition;
+  readonly key: ImageKey;
+  readonly archive: ArchiveState;
+  /** The config space: `image-definitions/fai`. */
+  readonly configSpace: string;
+  /** Gets `disk.raw`; an empty directory on the store's file system. */
+  readonly outputDirectory: string;
+  /** Base systems and packages, kept between builds; may be deleted at any time. */
+  readonly cacheDirectory: string;
+}
+
+/** The steps of a build, in order. */
+export const phases = [
+  "prepare",
+  "base system",
+  "package lists",
+  "download",
+  "packages",
+  "scripts",
+  "disk",
+] as const;
+export type Phase = (typeof phases)[number];
+
+/** What the build says of itself while it runs, one JSON object a line. */
+export type BuildEvent =
+  | { readonly kind: "phase"; readonly phase: Phase }
+  | { readonly kind: "packages"; readonly done: number; readonly all: number }
+  | { readonly kind: "result"; readonly result: BuildResult };
+
+/** What a finished build reports besides the disk itself. */
+export interface BuildResult {
+  readonly packages: readonly Package[];
+  /** Versions of the programs of this machine that took part. */
+  readonly tools: Readonly<Record<string, string>>;
+}

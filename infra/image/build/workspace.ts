@@ -1,0 +1,36 @@
+/** Where everything lies while a build runs: one mount point in the build's own memory. Pure. */
+
+import { join } from "node:path";
+import type { ImageKey } from "../../definitions/definition.ts";
+
+/** Absolute paths, as they are inside the build's namespace. */
+export interface Workspace {
+  /** The root file system to be. */
+  readonly target: string;
+  /** The config space of the repository. */
+  readonly configSource: string;
+  /** A copy of it, with what this build adds. */
+  readonly configSpace: string;
+  /** For small files of the build, and for the assembly. */
+  readonly scratch: string;
+  /** Base systems and packages of all builds; on a disk. */
+  readonly cache: string;
+  /** What apt downloads for this build alone; on the cache's disk. */
+  readonly archives: string;
+  /** Where the finished disk goes; on the store's disk. */
+  readonly output: string;
+}
+
+/** Names the parts of the workspace at a mount point. */
+export function workspaceAt(root: string, key: ImageKey): Workspace {
+  const cache = join(root, "cache");
+  return {
+    target: join(root, "target"),
+    configSource: join(root, "configSource"),
+    configSpace: join(root, "config"),
+    scratch: join(root, "scratch"),
+    cache,
+    archives: join(cache, `in-use-${key}`),
+    output: join(root, "output"),
+  };
+}
