@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { mkdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
-import { sourcesText } from "../archive.ts";
+import { sourcesText } from "./aptSources.ts";
 import type { BuildRequest } from "./request.ts";
 
 /**

@@ -6,6 +6,7 @@ import { pipeline } from "node:stream/promises";
 import { fileURLToPath } from "node:url";
 import { execa } from "execa";
 import { BuildError } from "../../errors.ts";
+import { systemPath } from "./preconditions.ts";
 import {
   type BuildEvent,
   type BuildRequest,
@@ -89,6 +90,7 @@ export async function buildImage(
       reject: false,
       // unshare waits out gentler signals; --kill-child passes this one on.
       killSignal: "SIGKILL",
+      env: { PATH: systemPath },
       timeout: request.definition.build.timeoutSeconds * 1000,
       ...(signal === undefined ? {} : { cancelSignal: signal }),
     },

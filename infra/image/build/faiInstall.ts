@@ -12,8 +12,8 @@ import {
 import { join } from "node:path";
 import { execa } from "execa";
 import { BuildError } from "../../errors.ts";
-import { sourcesText } from "../archive.ts";
 import { aptProgressStart, readAptLine } from "./aptProgress.ts";
+import { sourcesText } from "./aptSources.ts";
 import { provideBaseSystem } from "./baseSystem.ts";
 import { type FaiLogs, faiFailures } from "./faiStatus.ts";
 import type { DiskIdentity } from "./partitions.ts";

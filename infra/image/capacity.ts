@@ -1,0 +1,62 @@
+/** How much heavy work (builds, conversions, boot checks) this machine does at the same time. */
+
+import { readFile } from "node:fs/promises";
+import { availableParallelism } from "node:os";
+import pLimit from "p-limit";
+import { UserError } from "../errors.ts";
+
+const slots = pLimit(availableParallelism());
+
+/** Memory promised to work that is under way. */
+let promisedMiB = 0;
+const waiting: (() => void)[] = [];
+
+/**
+ * Runs a piece of heavy work when a core and the memory for it are free. Pulumi starts everything that does
+ * not depend on each other at once, in one process: this keeps it from choking the machine.
+ *
+ * @param what named in the error
+ * @param memoryMiB what the work needs at its peak
+ * @throws {UserError} when the machine could not do it even with nothing else under way.
+ */
+export function withCapacity<T>(
+  what: string,
+  memoryMiB: number,
+  work: () => Promise<T>,
+): Promise<T> {
+  return slots(async () => {
+    await claimMemory(what, memoryMiB);
+    try {
+      return await work();
+    } finally {
+      promisedMiB -= memoryMiB;
+      waiting.splice(0).forEach((wake) => {
+        wake();
+      });
+    }
+  });
+}
+
+async function claimMemory(what: string, memoryMiB: number): Promise<void> {
+  for (;;) {
+    const free = await availableMemoryMiB();
+    if (promisedMiB === 0 && free < memoryMiB) {
+      throw new UserError(
+        `${what} needs ${memoryMiB} MiB of memory, and ${free} MiB are available. ` +
+          "Free memory, use a larger machine, or lower memoryMiB in its definition.",
+      );
+    }
+    if (promisedMiB === 0 || promisedMiB + memoryMiB <= free) {
+      promisedMiB += memoryMiB;
+      return;
+    }
+    await new Promise<void>((wake) => waiting.push(wake));
+  }
+}
+
+/** The kernel's own estimate of what can be used without swapping (proc(5), MemAvailable). */
+export async function availableMemoryMiB(): Promise<number> {
+  const text = await readFile("/proc/meminfo", "utf8");
+  const kibibytes = Number(/^MemAvailable: +(\d+) kB$/m.exec(text)?.[1]);
+  return Math.floor(kibibytes / 1024);
+}

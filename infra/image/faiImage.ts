@@ -1,0 +1,36 @@
+import type * as pulumi from "@pulumi/pulumi";
+import { ModuleResource } from "../dynamic/provider.ts";
+import type { FaiImageInputs } from "./faiImageProvider.ts";
+
+/** What a {@link FaiImage} is made from. */
+export type FaiImageArgs = pulumi.Inputs & {
+  readonly [Name in keyof FaiImageInputs]: pulumi.Input<FaiImageInputs[Name]>;
+};
+
+/**
+ * A raw disk image, built by FAI and kept in the store under its key. Changes of anything that decides its
+ * bytes change the key, and a new key is a new resource; so this one is never rebuilt, only repaired.
+ */
+export class FaiImage extends ModuleResource {
+  /** The public name of the build, `YYYYMMDD-N`. */
+  declare readonly version: pulumi.Output<string>;
+  /** sha256 of the raw image, in hex. */
+  declare readonly rawSha256: pulumi.Output<string>;
+  /** What a refresh found wrong; empty when all is well. */
+  declare readonly problems: pulumi.Output<string[]>;
+
+  constructor(
+    name: string,
+    args: FaiImageArgs,
+    options?: pulumi.CustomResourceOptions,
+  ) {
+    super(
+      "image/faiImageProvider.ts",
+      name,
+      args,
+      ["version", "rawSha256", "problems"],
+      options,
+      ["image", "FaiImage"],
+    );
+  }
+}

@@ -1,0 +1,209 @@
+/** What stands behind {@link FaiImage}: builds into the store, once for each key. */
+
+import { mkdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
+import {
+  filesOfDefinition,
+  readConfigSpace,
+} from "../definitions/configSpace.ts";
+import type {
+  Definition,
+  ImageKey,
+  ImageVersion,
+} from "../definitions/definition.ts";
+import { imageKey, shortKey } from "../definitions/key.ts";
+import type { Difference, Implementation } from "../dynamic/provider.ts";
+import { BuildError } from "../errors.ts";
+import { projectPath } from "../projectPaths.ts";
+import {
+  buildLogName,
+  holdBuild,
+  listKeys,
+  readBuild,
+  releaseBuild,
+  writeBuild,
+} from "../store/documents.ts";
+import { openStore } from "../store/openStore.ts";
+import type { BuildRecord } from "../store/records.ts";
+import type { Store } from "../store/store.ts";
+import type { ArchiveState } from "./archive.ts";
+import { buildImage } from "./build/build.ts";
+import { requireBuildMachine } from "./build/preconditions.ts";
+import { builderVersion } from "./builderVersion.ts";
+import { withCapacity } from "./capacity.ts";
+import { progressReporter } from "./progress.ts";
+import { freeVersion } from "./version.ts";
+
+/** What decides an image, and where it goes. Paths count from the repository's root. */
+export interface FaiImageInputs {
+  /** `organization/project/stack` that declares the image. */
+  readonly stack: string;
+  readonly key: ImageKey;
+  readonly definition: Definition;
+  readonly archive: ArchiveState;
+  /** The config space. */
+  readonly configSpace: string;
+  /** Directory of the store. */
+  readonly store: string;
+  /** Directory for base systems and packages, shared by all builds. */
+  readonly cache: string;
+  /** Directory for the logs of builds that failed. */
+  readonly logs: string;
+}
+
+/** What is known of a built image. */
+export interface FaiImageOutputs extends FaiImageInputs {
+  readonly version: ImageVersion;
+  readonly rawSha256: string;
+  readonly problems: readonly string[];
+}
+
+/** Builds of this process share the minute of their version, so that one `up` gives one version. */
+const started = new Date();
+
+/** How long one `up` waits for another stack's build of the same key. */
+const lockPatienceSeconds = 3600;
+
+export const implementation: Implementation<FaiImageInputs, FaiImageOutputs> = {
+  async create(inputs) {
+    const outputs = await provide(inputs);
+    return { id: `${inputs.definition.name}/${inputs.key}`, outputs };
+  },
+
+  async read(_id, outputs) {
+    const store = openStore(outputs.store);
+    const build = await readBuild(store, outputs.key);
+    if (build === undefined) return undefined;
+    const state = await store.examine(build.raw.sha256);
+    const problems =
+      state === "sound" ? [] : [`the raw image in the store is ${state}`];
+    return { ...outputs, problems };
+  },
+
+  diff(outputs, inputs): Difference {
+    const replaces = (["key", "store", "stack"] as const).filter(
+      (name) => !isDeepStrictEqual(outputs[name], inputs[name]),
+    );
+    return {
+      replaces,
+      updates: outputs.problems.length > 0 ? ["problems"] : [],
+    };
+  },
+
+  update(_id, _outputs, inputs) {
+    return provide(inputs);
+  },
+
+  async delete(_id, outputs) {
+    await releaseBuild(openStore(outputs.store), outputs.key, outputs.stack);
+  },
+};
+
+/** Finds the build of a key in the store, or makes it. */
+async function provide(inputs: FaiImageInputs): Promise<FaiImageOutputs> {
+  const { key, stack } = inputs;
+  const store = openStore(inputs.store);
+  await holdBuild(store, key, stack);
+  const record = await store.withLock(
+    `build-${key}`,
+    lockPatienceSeconds,
+    async () => {
+      const known = await readBuild(store, key);
+      const isSound =
+        known !== undefined &&
+        (await store.examine(known.raw.sha256)) === "sound";
+      return isSound ? known : build(inputs, store, known);
+    },
+  );
+  return {
+    ...inputs,
+    version: record.version,
+    rawSha256: record.raw.sha256,
+    problems: [],
+  };
+}
+
+/** Builds, whatever the store has. `known` is the record of a build whose image was lost. */
+async function build(
+  inputs: FaiImageInputs,
+  store: Store,
+  known: BuildRecord | undefined,
+): Promise<BuildRecord> {
+  const { archive, definition, key } = inputs;
+  await requireSameSources(inputs);
+  await mkdir(projectPath(inputs.logs), { recursive: true });
+  const label = `${definition.name} ${shortKey(key)}`;
+  const log = join(
+    projectPath(inputs.logs),
+    `${definition.name}-${shortKey(key)}.log`,
+  );
+  return withCapacity(`The build of ${label}`, definition.build.memoryMiB, () =>
+    store.withIncoming(async (outputDirectory) => {
+      await requireBuildMachine(definition, outputDirectory);
+      const { packages, phaseSeconds, tools } = await buildImage(
+        {
+          definition,
+          key,
+          archive,
+          configSpace: projectPath(inputs.configSpace),
+          outputDirectory,
+          cacheDirectory: projectPath(inputs.cache),
+        },
+        log,
+        progressReporter(label),
+      );
+      const raw = await store.adopt(join(outputDirectory, "disk.raw"));
+      await store.write(buildLogName(key), await readFile(log));
+      const version = known?.version ?? (await nextVersion(store, definition));
+      const builtAt = new Date().toISOString();
+      const record = {
+        key,
+        version,
+        definition,
+        builtAt,
+        archive,
+        raw,
+        packages,
+        phaseSeconds,
+        tools,
+      };
+      await writeBuild(store, record);
+      return record;
+    }),
+  );
+}
+
+/**
+ * An older version can be kept, but not built again, once its sources have changed: what came out would not
+ * be what its key says.
+ */
+async function requireSameSources(inputs: FaiImageInputs): Promise<void> {
+  const { archive, definition, key } = inputs;
+  const files = await readConfigSpace(projectPath(inputs.configSpace));
+  const present = imageKey({
+    definition,
+    archive,
+    configSpace: filesOfDefinition(files, definition),
+    builder: await builderVersion(),
+  });
+  if (present !== key) {
+    throw new BuildError(
+      `${definition.name} ${shortKey(key)} was built from an older config space or builder and cannot be built again. ` +
+        "Check out the revision that made it, or delete the version's component: scripts/pulumi destroy --target URN --target-dependents",
+    );
+  }
+}
+
+async function nextVersion(
+  store: Store,
+  { name }: Definition,
+): Promise<ImageVersion> {
+  const builds = await Promise.all(
+    (await listKeys(store)).map((key) => readBuild(store, key)),
+  );
+  const taken = builds
+    .filter((build) => build?.definition.name === name)
+    .map((build) => (build as BuildRecord).version);
+  return freeVersion(started, taken);
+}

@@ -1,0 +1,33 @@
+import type * as pulumi from "@pulumi/pulumi";
+import { ModuleResource } from "../dynamic/provider.ts";
+import type { ImageFormatInputs } from "./imageFormatProvider.ts";
+
+/** What an {@link ImageFormat} is made from. */
+export type ImageFormatArgs = pulumi.Inputs & {
+  readonly [Name in keyof ImageFormatInputs]: pulumi.Input<
+    ImageFormatInputs[Name]
+  >;
+};
+
+/** A file that holds a raw image in another form, kept in the store. */
+export class ImageFormat extends ModuleResource {
+  /** sha256 of the file, in hex. */
+  declare readonly sha256: pulumi.Output<string>;
+  /** What a refresh found wrong; empty when all is well. */
+  declare readonly problems: pulumi.Output<string[]>;
+
+  constructor(
+    name: string,
+    args: ImageFormatArgs,
+    options?: pulumi.CustomResourceOptions,
+  ) {
+    super(
+      "image/imageFormatProvider.ts",
+      name,
+      args,
+      ["sha256", "problems"],
+      options,
+      ["image", "ImageFormat"],
+    );
+  }
+}

@@ -1,0 +1,102 @@
+/** What stands behind {@link ImageFormat}: converts the raw image, once for each key and format. */
+
+import { join } from "node:path";
+import type { ImageKey } from "../definitions/definition.ts";
+import type { Implementation } from "../dynamic/provider.ts";
+import { readFormat, writeFormat } from "../store/documents.ts";
+import { openStore } from "../store/openStore.ts";
+import type { Format } from "../store/records.ts";
+import type { Sha256 } from "../store/store.ts";
+import { withCapacity } from "./capacity.ts";
+import { convertImage } from "./convert.ts";
+
+/** Which image, and which form. */
+export interface ImageFormatInputs {
+  /** Directory of the store; a relative one counts from the repository's root. */
+  readonly store: string;
+  readonly key: ImageKey;
+  /** The image's name, for messages. */
+  readonly label: string;
+  /** The raw image to convert. */
+  readonly rawSha256: string;
+  readonly format: Format;
+  /** Date of everything in the file; seconds since 1970. */
+  readonly epochSeconds: number;
+}
+
+/** The file in the store. */
+export interface ImageFormatOutputs extends ImageFormatInputs {
+  readonly sha256: string;
+  readonly problems: readonly string[];
+}
+
+/** zstd and qemu-img keep a few buffers of some MiB for each thread. */
+const memoryMiB = 512;
+
+export const implementation: Implementation<
+  ImageFormatInputs,
+  ImageFormatOutputs
+> = {
+  async create(inputs) {
+    const outputs = await provide(inputs);
+    return { id: `${inputs.key}/${inputs.format}`, outputs };
+  },
+
+  async read(_id, outputs) {
+    const store = openStore(outputs.store);
+    const record = await readFormat(store, outputs.key, outputs.format);
+    if (record === undefined) return undefined;
+    const state = await store.examine(record.artifact.sha256);
+    const problems =
+      state === "sound"
+        ? []
+        : [`the ${outputs.format} file in the store is ${state}`];
+    return { ...outputs, problems };
+  },
+
+  diff(outputs, inputs) {
+    const replaces = (["key", "store", "format"] as const).filter(
+      (name) => outputs[name] !== inputs[name],
+    );
+    const updates = [
+      ...(outputs.rawSha256 === inputs.rawSha256 ? [] : ["rawSha256"]),
+      ...(outputs.problems.length === 0 ? [] : ["problems"]),
+    ];
+    return { replaces, updates };
+  },
+
+  update(_id, _outputs, inputs) {
+    return provide(inputs);
+  },
+
+  // The file belongs to the build: FaiImage removes both when no stack declares the key any more.
+  async delete() {},
+};
+
+/** Finds the file in the store, or makes it. */
+async function provide(inputs: ImageFormatInputs): Promise<ImageFormatOutputs> {
+  const { key, format, label } = inputs;
+  const rawSha256 = inputs.rawSha256 as Sha256;
+  const store = openStore(inputs.store);
+  const known = await readFormat(store, key, format);
+  const isSound =
+    known?.rawSha256 === rawSha256 &&
+    (await store.examine(known.artifact.sha256)) === "sound";
+  if (isSound) return finished(known.artifact.sha256);
+
+  return withCapacity(`The ${format} of ${label}`, memoryMiB, () =>
+    store.withIncoming(async (directory) => {
+      console.log(`${label}: making ${format}`);
+      const path = join(directory, format);
+      const raw = await store.file(rawSha256);
+      await convertImage(raw, path, format, inputs.epochSeconds);
+      const artifact = await store.adopt(path);
+      await writeFormat(store, key, { format, rawSha256, artifact });
+      return finished(artifact.sha256);
+    }),
+  );
+
+  function finished(sha256: string): ImageFormatOutputs {
+    return { ...inputs, sha256, problems: [] };
+  }
+}
