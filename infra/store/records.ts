@@ -11,95 +11,200 @@
  *     builds/<key>/boot-checks/<firmware>.xml    JUnit
  *     builds/<key>/holders/<holder>.json         HolderRecord: which stacks declare the key
  *     publications/<platform>/<definition>/<version>.json   PublicationRecord
+ *
+ * Each type is inferred from the schema beside it, so that what is checked when a record is read
+ * cannot drift from what the program is told it gets.
  */
 
-import type {
-  Definition,
-  Firmware,
-  ImageKey,
-  ImageVersion,
+import { z } from "zod";
+import {
+  architectures,
+  type Definition,
+  type DefinitionName,
+  firmwares,
+  type ImageKey,
+  type ImageVersion,
+  reportMethods,
 } from "../definitions/definition.ts";
-import type { Artifact } from "./store.ts";
+import type { ArchiveState } from "../image/archive.ts";
+import { isSafeName } from "./names.ts";
+import type { Sha256 } from "./store.ts";
 
 /** Files made from the raw image. `tar.zst` is a sparse tar of `disk.raw`, compressed by zstd. */
 export const formats = ["tar.zst", "qcow2"] as const;
 export type Format = (typeof formats)[number];
 
-export interface Package {
-  readonly name: string;
-  readonly version: string;
-  readonly architecture: string;
-}
+/** 64 lower-case hex digits. */
+const sha256Schema = branded<Sha256>(/^[0-9a-f]{64}$/, "a sha256 in hex");
 
+/** 64 lower-case hex digits: a key is a sha256, too. */
+export const imageKeySchema = branded<ImageKey>(
+  /^[0-9a-f]{64}$/,
+  "an image key (a sha256 in hex)",
+);
+
+/** `YYYYMMDD-N`. */
+export const imageVersionSchema = branded<ImageVersion>(
+  /^[0-9]{8}-[0-9]+$/,
+  "a version (YYYYMMDD-N)",
+);
+
+/** `debian-<version>-<variant>-<architecture>`, and nothing that a path or a URL would have to quote. */
+export const definitionNameSchema = branded<DefinitionName>(
+  /^[a-z0-9][a-z0-9.-]*$/,
+  "the name of a definition",
+);
+
+/** A relative path that leaves its root nowhere. */
+const relativePathSchema = z
+  .string()
+  .refine(isSafeName, { error: "is not a safe relative path" });
+
+const artifactSchema = z
+  .object({ sha256: sha256Schema, sizeBytes: z.int().nonnegative() })
+  .readonly();
+
+/** ISO 8601, UTC. */
+const momentSchema = z.iso.datetime();
+
+const textByName = z.record(z.string(), z.string()).readonly();
+const secondsByName = z.record(z.string(), z.number()).readonly();
+
+/** The annotation makes the compiler complain when a definition gains a field that records would lose. */
+const definitionSchema: z.ZodType<Definition> = z.object({
+  name: definitionNameSchema,
+  release: z.object({
+    codename: z.string().regex(/^[a-z][a-z0-9-]*$/),
+    version: z.string().min(1),
+  }),
+  architecture: z.enum(architectures),
+  variant: z.string().min(1),
+  description: z.string(),
+  classes: z.array(z.string()),
+  disk: z.object({ sizeGiB: z.number().positive() }),
+  build: z.object({
+    timeoutSeconds: z.number().positive(),
+    memoryMiB: z.number().positive(),
+  }),
+  bootCheck: z.object({
+    firmware: z.array(z.enum(firmwares)),
+    report: z.enum(reportMethods),
+    rootGrows: z.boolean(),
+    diskSizeGiB: z.number().positive(),
+    memoryMiB: z.number().positive(),
+    timeoutSeconds: z.number().positive(),
+  }),
+});
+
+const archiveSchema: z.ZodType<ArchiveState> = z.object({
+  mirror: z.object({ debian: z.string(), security: z.string() }),
+  suites: textByName,
+  epochSeconds: z.number(),
+});
+
+const packageSchema = z
+  .object({
+    name: z.string().min(1),
+    version: z.string().min(1),
+    architecture: z.string().min(1),
+  })
+  .readonly();
+export type Package = z.infer<typeof packageSchema>;
+
+export const buildRecordSchema = z
+  .object({
+    key: imageKeySchema,
+    version: imageVersionSchema,
+    definition: definitionSchema,
+    builtAt: momentSchema,
+    /** The package archive it was installed from, as it went into the key. */
+    archive: archiveSchema,
+    raw: artifactSchema,
+    packages: z.array(packageSchema).readonly(),
+    /** Seconds spent in each phase, in order. */
+    phaseSeconds: secondsByName,
+    /** Versions of the programs that took part: `fai-client`, `mmdebstrap`, `e2fsprogs`, … */
+    tools: textByName,
+  })
+  .readonly();
 /** One key, built. */
-export interface BuildRecord {
-  readonly key: ImageKey;
-  readonly version: ImageVersion;
-  readonly definition: Definition;
-  /** ISO 8601, UTC. */
-  readonly builtAt: string;
-  /** The state of the package archive: suite to digest, as it went into the key. */
-  readonly archive: Readonly<Record<string, string>>;
-  readonly raw: Artifact;
-  readonly packages: readonly Package[];
-  /** Seconds spent in each phase, in order. */
-  readonly phaseSeconds: Readonly<Record<string, number>>;
-  /** Versions of the programs that took part: `fai-client`, `mmdebstrap`, `e2fsprogs`, … */
-  readonly tools: Readonly<Record<string, string>>;
-}
+export type BuildRecord = z.infer<typeof buildRecordSchema>;
 
-export interface FormatRecord {
-  readonly format: Format;
-  /** The raw image it was made from. */
-  readonly rawSha256: string;
-  readonly artifact: Artifact;
-}
+export const formatRecordSchema = z
+  .object({
+    format: z.enum(formats),
+    /** The raw image it was made from. */
+    rawSha256: z.string(),
+    artifact: artifactSchema,
+  })
+  .readonly();
+/** A file made from a raw image. */
+export type FormatRecord = z.infer<typeof formatRecordSchema>;
 
+export const bootCheckRecordSchema = z
+  .object({
+    firmware: z.enum(firmwares),
+    rawSha256: z.string(),
+    checkedAt: momentSchema,
+    acceleration: z.enum(["kvm", "tcg"]),
+    /** Seconds from qemu's start to each milestone, in order: `firmware`, `kernel`, `systemd`, `report`, `off`. */
+    milestoneSeconds: secondsByName,
+    /** `systemctl is-system-running`: always `running` in a record. */
+    systemState: z.string(),
+    units: z
+      .object({
+        active: z.int().nonnegative(),
+        failed: z.array(z.string()).readonly(),
+      })
+      .readonly(),
+    kernel: z.string(),
+    rootSizeBytes: z.int().nonnegative(),
+    secureBoot: z.boolean(),
+  })
+  .readonly();
 /** One passed boot check. A failed one leaves no record. */
-export interface BootCheckRecord {
-  readonly firmware: Firmware;
-  readonly rawSha256: string;
-  /** ISO 8601, UTC. */
-  readonly checkedAt: string;
-  readonly acceleration: "kvm" | "tcg";
-  /** Seconds from qemu's start to each milestone, in order: `firmware`, `kernel`, `systemd`, `report`, `off`. */
-  readonly milestoneSeconds: Readonly<Record<string, number>>;
-  /** `systemctl is-system-running`: always `running` in a record. */
-  readonly systemState: string;
-  readonly units: {
-    readonly active: number;
-    readonly failed: readonly string[];
-  };
-  readonly kernel: string;
-  readonly rootSizeBytes: number;
-  readonly secureBoot: boolean;
-}
+export type BootCheckRecord = z.infer<typeof bootCheckRecordSchema>;
 
+export const holderRecordSchema = z
+  .object({ stack: z.string().min(1) })
+  .readonly();
 /** One stack that declares a key; a build goes only when no holder is left. */
-export interface HolderRecord {
-  readonly stack: string;
-}
+export type HolderRecord = z.infer<typeof holderRecordSchema>;
 
+const publishedFileSchema = z
+  .object({
+    /** Relative to the publication's root: `trixie/20261121-0312/debian-13-….qcow2`. */
+    path: relativePathSchema,
+    sizeBytes: z.int().nonnegative(),
+    /** 128 lower-case hex digits. */
+    sha512: z
+      .string()
+      .regex(/^[0-9a-f]{128}$/, { error: "is not a sha512 in hex" }),
+  })
+  .readonly();
+export type PublishedFile = z.infer<typeof publishedFileSchema>;
+
+export const publicationRecordSchema = z
+  .object({
+    platform: z.enum(["directory"]),
+    /** `organization/project/stack` that made it. */
+    stack: z.string().min(1),
+    key: imageKeySchema,
+    version: imageVersionSchema,
+    definition: definitionSchema,
+    publishedAt: momentSchema,
+    /** What the platform's own resource was given, so that an older version can be declared again unchanged. */
+    inputs: z.record(z.string(), z.unknown()).readonly(),
+    /** What was made available. */
+    files: z.array(publishedFileSchema).readonly(),
+  })
+  .readonly();
 /** One version made available on one platform: written when complete and verified, removed with it. */
-export interface PublicationRecord {
-  readonly platform: "directory";
-  /** `organization/project/stack` that made it. */
-  readonly stack: string;
-  readonly key: ImageKey;
-  readonly version: ImageVersion;
-  readonly definition: Definition;
-  /** ISO 8601, UTC. */
-  readonly publishedAt: string;
-  /** What the platform's own resource was given, so that an older version can be declared again unchanged. */
-  readonly inputs: Readonly<Record<string, unknown>>;
-  /** What was made available. */
-  readonly files: readonly PublishedFile[];
-}
+export type PublicationRecord = z.infer<typeof publicationRecordSchema>;
 
-export interface PublishedFile {
-  /** Relative to the publication's root: `trixie/20261121-0312/debian-13-….qcow2`. */
-  readonly path: string;
-  readonly sizeBytes: number;
-  /** 128 hex digits. */
-  readonly sha512: string;
+function branded<T extends string>(pattern: RegExp, what: string) {
+  return z
+    .string()
+    .regex(pattern, { error: `is not ${what}` })
+    .transform((text) => text as T);
 }

@@ -1,0 +1,351 @@
+/**
+ * Records in a store, by type: where each is, and reading, writing and removing it. A record is checked
+ * when it is read; one that is broken is an error, never taken for a missing one, and never removed.
+ */
+
+import pLimit from "p-limit";
+import type { z } from "zod";
+import type {
+  DefinitionName,
+  Firmware,
+  ImageKey,
+  ImageVersion,
+} from "../definitions/definition.ts";
+import { StoreError } from "../errors.ts";
+import {
+  type BootCheckRecord,
+  type BuildRecord,
+  bootCheckRecordSchema,
+  buildRecordSchema,
+  type Format,
+  type FormatRecord,
+  formatRecordSchema,
+  formats,
+  type HolderRecord,
+  type PublicationRecord,
+  publicationRecordSchema,
+} from "./records.ts";
+import type { DocumentName, Sha256, Store } from "./store.ts";
+
+/**
+ * The lock under which a build gains or loses records, so that no build is removed while a stack
+ * declares it, and no artifact while a record that needs it is being written.
+ */
+const buildsLock = "builds";
+
+/** Whoever holds that lock reads and writes a few small files for each build: seconds at the worst. */
+const buildsLockPatienceSeconds = 120;
+
+/** Documents read at the same time: enough to hide a network's latency, few enough for open files. */
+const concurrentReads = 16;
+
+/** What a boot check leaves beside its record: the serial console, the display, JUnit. */
+export const bootCheckAttachments = ["log", "png", "xml"] as const;
+export type BootCheckAttachment = (typeof bootCheckAttachments)[number];
+
+/** Where everything about a key is. */
+function buildDirectory(key: ImageKey): DocumentName {
+  return `builds/${key}`;
+}
+
+function buildName(key: ImageKey): DocumentName {
+  return `${buildDirectory(key)}/build.json`;
+}
+
+/** Where everything that FAI and the assembly said is. */
+export function buildLogName(key: ImageKey): DocumentName {
+  return `${buildDirectory(key)}/build.log`;
+}
+
+function formatName(key: ImageKey, format: Format): DocumentName {
+  return `${buildDirectory(key)}/formats/${format}.json`;
+}
+
+function bootCheckName(key: ImageKey, firmware: Firmware): DocumentName {
+  return `${buildDirectory(key)}/boot-checks/${firmware}.json`;
+}
+
+/** Where the console, the display or the JUnit file of a boot check is. */
+export function bootCheckAttachmentName(
+  key: ImageKey,
+  firmware: Firmware,
+  attachment: BootCheckAttachment,
+): DocumentName {
+  return `${buildDirectory(key)}/boot-checks/${firmware}.${attachment}`;
+}
+
+function holdersDirectory(key: ImageKey): DocumentName {
+  return `${buildDirectory(key)}/holders`;
+}
+
+/** `organization/project/stack` in one step: Pulumi allows no `~` in any of the three. */
+function holderName(key: ImageKey, stack: string): DocumentName {
+  return `${holdersDirectory(key)}/${stack.replaceAll("/", "~")}.json`;
+}
+
+function publicationName(
+  platform: PublicationRecord["platform"],
+  definition: DefinitionName,
+  version: ImageVersion,
+): DocumentName {
+  return `publications/${platform}/${definition}/${version}.json`;
+}
+
+/**
+ * The build of a key, or `undefined` when it was not built.
+ * @throws {StoreError} when the record is broken.
+ */
+export function readBuild(
+  store: Store,
+  key: ImageKey,
+): Promise<BuildRecord | undefined> {
+  return readRecord(store, buildName(key), buildRecordSchema);
+}
+
+/**
+ * Records a build whose raw image was adopted.
+ * @throws {StoreError} when the raw image is not in the store.
+ */
+export function writeBuild(store: Store, record: BuildRecord): Promise<void> {
+  return writeWithArtifact(
+    store,
+    buildName(record.key),
+    record,
+    record.raw.sha256,
+  );
+}
+
+/** The keys that have any document in the store, sorted. */
+export async function listKeys(store: Store): Promise<readonly ImageKey[]> {
+  const names = await store.list("builds");
+  const keys = names.map((name) => name.split("/")[1] as ImageKey);
+  return [...new Set(keys)];
+}
+
+/**
+ * A format of a build, or `undefined` when it was not made.
+ * @throws {StoreError} when the record is broken.
+ */
+export function readFormat(
+  store: Store,
+  key: ImageKey,
+  format: Format,
+): Promise<FormatRecord | undefined> {
+  return readRecord(store, formatName(key, format), formatRecordSchema);
+}
+
+/**
+ * Records a format whose file was adopted.
+ * @throws {StoreError} when the file is not in the store.
+ */
+export function writeFormat(
+  store: Store,
+  key: ImageKey,
+  record: FormatRecord,
+): Promise<void> {
+  const name = formatName(key, record.format);
+  return writeWithArtifact(store, name, record, record.artifact.sha256);
+}
+
+/**
+ * The boot check that a build passed with a firmware, or `undefined` when it passed none.
+ * @throws {StoreError} when the record is broken.
+ */
+export function readBootCheck(
+  store: Store,
+  key: ImageKey,
+  firmware: Firmware,
+): Promise<BootCheckRecord | undefined> {
+  return readRecord(store, bootCheckName(key, firmware), bootCheckRecordSchema);
+}
+
+/** Records a boot check that was passed; its attachments are written before. */
+export function writeBootCheck(
+  store: Store,
+  key: ImageKey,
+  record: BootCheckRecord,
+): Promise<void> {
+  return writeRecord(store, bootCheckName(key, record.firmware), record);
+}
+
+/** Forgets that a boot check was passed; its attachments stay until the next one or the build's end. */
+export function removeBootCheck(
+  store: Store,
+  key: ImageKey,
+  firmware: Firmware,
+): Promise<void> {
+  return store.remove(bootCheckName(key, firmware));
+}
+
+/**
+ * Notes that a stack declares a key. Done before the stack looks whether the key is built: from then on
+ * nobody removes it.
+ */
+export function holdBuild(
+  store: Store,
+  key: ImageKey,
+  stack: string,
+): Promise<void> {
+  const record: HolderRecord = { stack };
+  return withBuildsLock(store, () =>
+    writeRecord(store, holderName(key, stack), record),
+  );
+}
+
+/**
+ * Notes that a stack does not declare a key any more. When no stack does, everything about the key goes,
+ * and those of its artifacts that no other build refers to. Safe to repeat after it was interrupted.
+ * @throws {StoreError} when a record is broken; nothing is removed then.
+ */
+export function releaseBuild(
+  store: Store,
+  key: ImageKey,
+  stack: string,
+): Promise<void> {
+  return withBuildsLock(store, async () => {
+    const own = holderName(key, stack);
+    const holders = await store.list(holdersDirectory(key));
+    if (holders.every((holder) => holder === own)) {
+      await removeBuild(store, key);
+    } else {
+      await store.remove(own);
+    }
+  });
+}
+
+/**
+ * The artifacts go first: without them the records are an incomplete build that the next release, or
+ * examination, finds; without the records nobody would find the artifacts.
+ */
+async function removeBuild(store: Store, key: ImageKey): Promise<void> {
+  const unneeded = await artifactsOf(store, key);
+  for (const other of await listKeys(store)) {
+    if (other === key) continue;
+    for (const sha256 of await artifactsOf(store, other)) {
+      unneeded.delete(sha256);
+    }
+  }
+  for (const sha256 of unneeded) await store.discard(sha256);
+  for (const name of await store.list(buildDirectory(key))) {
+    await store.remove(name);
+  }
+}
+
+async function artifactsOf(store: Store, key: ImageKey): Promise<Set<Sha256>> {
+  const build = await readBuild(store, key);
+  const made = await Promise.all(
+    formats.map((format) => readFormat(store, key, format)),
+  );
+  const artifacts = [build?.raw, ...made.map((record) => record?.artifact)];
+  return new Set(artifacts.flatMap((artifact) => artifact?.sha256 ?? []));
+}
+
+/**
+ * A publication, or `undefined` where there is none.
+ * @throws {StoreError} when the record is broken.
+ */
+export function readPublication(
+  store: Store,
+  platform: PublicationRecord["platform"],
+  definition: DefinitionName,
+  version: ImageVersion,
+): Promise<PublicationRecord | undefined> {
+  const name = publicationName(platform, definition, version);
+  return readRecord(store, name, publicationRecordSchema);
+}
+
+/** Records a publication that is complete and verified. */
+export function writePublication(
+  store: Store,
+  record: PublicationRecord,
+): Promise<void> {
+  const { platform, definition, version } = record;
+  const name = publicationName(platform, definition.name, version);
+  return writeRecord(store, name, record);
+}
+
+/** Removes the record of a publication that is gone. */
+export function removePublication(
+  store: Store,
+  platform: PublicationRecord["platform"],
+  definition: DefinitionName,
+  version: ImageVersion,
+): Promise<void> {
+  return store.remove(publicationName(platform, definition, version));
+}
+
+/**
+ * All publications on all platforms, sorted by the names of their records.
+ * @throws {StoreError} when the store cannot be read or any record is broken: a list with a gap would
+ * make retention and the catalogues forget what is public.
+ */
+export async function listPublications(
+  store: Store,
+): Promise<readonly PublicationRecord[]> {
+  const names = await store.list("publications");
+  const limit = pLimit(concurrentReads);
+  const records = await limit.map(names, (name) =>
+    readRecord(store, name, publicationRecordSchema),
+  );
+  // One that was removed since it was listed is gone.
+  return records.filter((record) => record !== undefined);
+}
+
+function withBuildsLock<T>(store: Store, use: () => Promise<T>): Promise<T> {
+  return store.withLock(buildsLock, buildsLockPatienceSeconds, use);
+}
+
+function writeWithArtifact(
+  store: Store,
+  name: DocumentName,
+  record: object,
+  sha256: Sha256,
+): Promise<void> {
+  return withBuildsLock(store, async () => {
+    await store.file(sha256);
+    await writeRecord(store, name, record);
+  });
+}
+
+function writeRecord(
+  store: Store,
+  name: DocumentName,
+  record: object,
+): Promise<void> {
+  return store.write(name, `${JSON.stringify(record, undefined, 2)}\n`);
+}
+
+async function readRecord<T>(
+  store: Store,
+  name: DocumentName,
+  schema: z.ZodType<T>,
+): Promise<T | undefined> {
+  const text = await store.read(name);
+  if (text === undefined) return undefined;
+  const result = schema.safeParse(parseJson(store, name, text));
+  if (result.success) return result.data;
+  const faults = result.error.issues.map(
+    ({ path, message }) => `${path.join(".") || "the whole"}: ${message}`,
+  );
+  refuse(store, name, `does not hold what it should (${faults.join("; ")})`);
+}
+
+function parseJson(store: Store, name: DocumentName, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    refuse(store, name, "is not JSON", error);
+  }
+}
+
+function refuse(
+  store: Store,
+  name: DocumentName,
+  fault: string,
+  cause?: unknown,
+): never {
+  throw new StoreError(
+    `The record ${name} in the store ${store.location} ${fault}. Nothing was removed. Restore it from a backup; or, if what it describes may be made again, remove the record and run \`pulumi refresh\` and \`pulumi up\`.`,
+    { cause },
+  );
+}
