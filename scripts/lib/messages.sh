@@ -40,7 +40,8 @@ with_progress() {
 tell_progress() {
   local worker="$1" title="$2" log="$3" seconds=0
   exec 8>&- 9>&-
-  while sleep 1 && kill -0 "$worker" 2>/dev/null; do
+  # What sleeps must not keep the pipes open of whoever reads this script.
+  while sleep 1 >/dev/null 2>&1 && kill -0 "$worker" 2>/dev/null; do
     seconds=$((seconds + 1))
     if ((seconds % 10 == 0)); then
       say "$title … ${seconds} s; $(tail -n 1 "$log" | tr -d '\r' | cut -c 1-100)"

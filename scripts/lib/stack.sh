@@ -31,35 +31,38 @@ is_own_backend() {
   [[ "$PULUMI_BACKEND_URL" == "$(name_own_backend)" ]]
 }
 
+# read_command_line ARGUMENT…: puts a pulumi command line's words into COMMAND, without its flags, and the
+# stack that it names into NAMED_STACK.
+read_command_line() {
+  COMMAND=()
+  NAMED_STACK=
+  while (($# > 0)); do
+    case "$1" in
+    --stack | -s)
+      NAMED_STACK="${2:-}"
+      shift
+      ;;
+    --stack=* | -s=*) NAMED_STACK="${1#*=}" ;;
+    # The other flags that can come before the command, and have a value.
+    --cwd | -C | --color | --verbose | -v | --tracing | --profiling) shift ;;
+    -*) ;;
+    *) COMMAND+=("$1") ;;
+    esac
+    shift || break
+  done
+  case "${COMMAND[*]:0:2}" in
+  "stack init" | "stack new" | "stack select" | "stack rm" | "stack remove" | "stack delete")
+    NAMED_STACK="${NAMED_STACK:-${COMMAND[2]:-}}"
+    ;;
+  esac
+}
+
 # choose_stack ARGUMENT…: the stack that a pulumi command line is about, or nothing where none is chosen.
 choose_stack() {
   local stack
-  stack="$(find_stack_argument "$@")"
-  stack="${stack:-${PULUMI_STACK:-$(pulumi stack --show-name 2>/dev/null || true)}}"
+  read_command_line "$@"
+  stack="${NAMED_STACK:-${PULUMI_STACK:-$(pulumi stack --show-name 2>/dev/null || true)}}"
   printf '%s\n' "${stack##*/}"
-}
-
-find_stack_argument() {
-  local arguments=("$@") words=() i
-  for ((i = 0; i < $#; i++)); do
-    case "${arguments[i]}" in
-    --stack | -s)
-      printf '%s\n' "${arguments[i + 1]:-}"
-      return
-      ;;
-    --stack=* | -s=*)
-      printf '%s\n' "${arguments[i]#*=}"
-      return
-      ;;
-    -*) ;;
-    *) words+=("${arguments[i]}") ;;
-    esac
-  done
-  case "${words[*]:0:2}" in
-  "stack init" | "stack new" | "stack select" | "stack rm" | "stack remove" | "stack delete")
-    printf '%s\n' "${words[2]:-}"
-    ;;
-  esac
 }
 
 # choose_passphrase STACK: `local` has the empty one; every other stack of the project's own backend has
@@ -87,6 +90,7 @@ has_secrets() {
 
 make_passphrase() {
   local file="$1"
+  mkdir -p "$STATE"
   (umask 077 && head -c 32 /dev/urandom | base64 >"$file.new")
   mv "$file.new" "$file"
   say "Made a passphrase for this checkout's stacks in ${file#"$PROJECT"/}. Keep a copy: their secrets cannot be read without it."
@@ -94,20 +98,17 @@ make_passphrase() {
 
 # changes_state ARGUMENT…: whether a pulumi command line changes a stack's state.
 changes_state() {
-  local argument words=()
-  for argument in "$@"; do
-    case "$argument" in
-    -h | --help | --preview-only) return 1 ;;
-    -*) ;;
-    *) words+=("$argument") ;;
-    esac
-  done
-  case "${words[*]:0:2}" in
-  up | up\ * | update | update\ * | refresh | refresh\ * | destroy | destroy\ * | down | down\ * | dn | dn\ *) return 0 ;;
-  import | import\ * | watch | watch\ * | state\ *) return 0 ;;
-  stack\ rm | stack\ remove | stack\ delete | stack\ rename | stack\ import | stack\ change-secrets-provider) return 0 ;;
-  *) return 1 ;;
+  if [[ " $* " =~ " -h "|" --help "|" --preview-only " ]]; then
+    return 1
+  fi
+  read_command_line "$@"
+  case "${COMMAND[0]:-}" in
+  up | update | refresh | destroy | down | dn | import | watch | state) return 0 ;;
   esac
+  case "${COMMAND[*]:0:2}" in
+  "stack rm" | "stack remove" | "stack delete" | "stack rename" | "stack import" | "stack change-secrets-provider") return 0 ;;
+  esac
+  return 1
 }
 
 # hold_stack STACK: makes this process, and what it starts, the only ones that change the stack.
