@@ -81,6 +81,11 @@ export class ModuleProvider implements pulumi.dynamic.ResourceProvider {
   }
 }
 
+/** The arguments of a dynamic resource: its implementation's inputs, known now or later. */
+export type InputsOf<Inputs extends object> = pulumi.Inputs & {
+  readonly [Name in keyof Inputs]: pulumi.Input<Inputs[Name]>;
+};
+
 /** A dynamic resource whose implementation is a module of this repository. */
 export class ModuleResource extends pulumi.dynamic.Resource {
   /**

@@ -1,11 +1,6 @@
 import type * as pulumi from "@pulumi/pulumi";
-import { ModuleResource } from "../dynamic/provider.ts";
+import { type InputsOf, ModuleResource } from "../dynamic/provider.ts";
 import type { FaiImageInputs } from "./faiImageProvider.ts";
-
-/** What a {@link FaiImage} is made from. */
-export type FaiImageArgs = pulumi.Inputs & {
-  readonly [Name in keyof FaiImageInputs]: pulumi.Input<FaiImageInputs[Name]>;
-};
 
 /**
  * A raw disk image, built by FAI and kept in the store under its key. Changes of anything that decides its
@@ -21,7 +16,7 @@ export class FaiImage extends ModuleResource {
 
   constructor(
     name: string,
-    args: FaiImageArgs,
+    args: InputsOf<FaiImageInputs>,
     options?: pulumi.CustomResourceOptions,
   ) {
     super(

@@ -1,13 +1,6 @@
 import type * as pulumi from "@pulumi/pulumi";
-import { ModuleResource } from "../dynamic/provider.ts";
+import { type InputsOf, ModuleResource } from "../dynamic/provider.ts";
 import type { ImageFormatInputs } from "./imageFormatProvider.ts";
-
-/** What an {@link ImageFormat} is made from. */
-export type ImageFormatArgs = pulumi.Inputs & {
-  readonly [Name in keyof ImageFormatInputs]: pulumi.Input<
-    ImageFormatInputs[Name]
-  >;
-};
 
 /** A file that holds a raw image in another form, kept in the store. */
 export class ImageFormat extends ModuleResource {
@@ -18,7 +11,7 @@ export class ImageFormat extends ModuleResource {
 
   constructor(
     name: string,
-    args: ImageFormatArgs,
+    args: InputsOf<ImageFormatInputs>,
     options?: pulumi.CustomResourceOptions,
   ) {
     super(

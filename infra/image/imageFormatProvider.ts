@@ -3,7 +3,8 @@
 import { join } from "node:path";
 import type { ImageKey } from "../definitions/definition.ts";
 import type { Implementation } from "../dynamic/provider.ts";
-import { readFormat, writeFormat } from "../store/documents.ts";
+import { StoreError } from "../errors.ts";
+import { readBuild, readFormat, writeFormat } from "../store/documents.ts";
 import { openStore } from "../store/openStore.ts";
 import type { Format } from "../store/records.ts";
 import type { Sha256 } from "../store/store.ts";
@@ -20,8 +21,6 @@ export interface ImageFormatInputs {
   /** The raw image to convert. */
   readonly rawSha256: string;
   readonly format: Format;
-  /** Date of everything in the file; seconds since 1970. */
-  readonly epochSeconds: number;
 }
 
 /** The file in the store. */
@@ -84,12 +83,18 @@ async function provide(inputs: ImageFormatInputs): Promise<ImageFormatOutputs> {
     (await store.examine(known.artifact.sha256)) === "sound";
   if (isSound) return finished(known.artifact.sha256);
 
+  const build = await readBuild(store, key);
+  if (build === undefined) {
+    throw new StoreError(
+      `${store.location} has no record of the build ${key} any more. Run: scripts/pulumi up --refresh`,
+    );
+  }
   return withCapacity(`The ${format} of ${label}`, memoryMiB, () =>
     store.withIncoming(async (directory) => {
       console.log(`${label}: making ${format}`);
       const path = join(directory, format);
       const raw = await store.file(rawSha256);
-      await convertImage(raw, path, format, inputs.epochSeconds);
+      await convertImage(raw, path, format, build.archive.epochSeconds);
       const artifact = await store.adopt(path);
       await writeFormat(store, key, { format, rawSha256, artifact });
       return finished(artifact.sha256);

@@ -1,0 +1,120 @@
+/** The stack's configuration: one typed object, checked as a whole before anything is declared. */
+
+import { z } from "zod";
+import type { Definition, DefinitionName } from "./definitions/definition.ts";
+import { describeIssue } from "./definitions/issues.ts";
+import { UserError } from "./errors.ts";
+import { channels } from "./store/manifest.ts";
+
+const path = z
+  .string()
+  .min(1)
+  .regex(/^[^\0\n]+$/, "must be a path");
+
+/** apt takes these; a password in an address would end up in every image. */
+const mirror = z
+  .string()
+  .regex(
+    /^(https?|mirror\+https?|file):\/[^\s@]+$/,
+    "must be an address for apt, without user name or password",
+  );
+
+const stackConfig = z.strictObject({
+  definitions: z
+    .array(z.string())
+    .min(1)
+    .describe("Names of the images that this stack builds and publishes"),
+  channel: z
+    .enum(channels)
+    .default("dev")
+    .describe("What the published versions are: dev, daily or release"),
+  store: z
+    .strictObject({ directory: path })
+    .describe("Where artifacts and records are kept"),
+  directory: z
+    .strictObject({ path })
+    .describe("The published tree, for a web server"),
+  retention: z
+    .strictObject({
+      versions: z
+        .int()
+        // With one, a build that fails would leave nothing in service.
+        .min(2)
+        .describe(
+          "How many versions of an image stay published, the newest included",
+        ),
+    })
+    .prefault({ versions: 2 }),
+  archive: z
+    .strictObject({ debian: mirror, security: mirror })
+    .optional()
+    .describe("Package archives; this machine's own when left out"),
+});
+
+/** A stack's configuration, with everything that it left out filled in. */
+export type StackConfig = z.output<typeof stackConfig>;
+
+/** Keys of this project in Pulumi's configuration begin with it. */
+const prefix = "cloud-images:";
+
+/**
+ * Checks what Pulumi has for a stack.
+ *
+ * @param values full keys to values, as Pulumi hands them to the program: lists and objects are JSON
+ * @throws {UserError} naming the file and each field that is wrong.
+ */
+export function parseConfig(
+  stack: string,
+  values: Readonly<Record<string, string>>,
+): StackConfig {
+  const file = `Pulumi.${stack}.yaml`;
+  const own = Object.entries(values).filter(([key]) => key.startsWith(prefix));
+  if (own.length === 0) {
+    throw new UserError(
+      `The stack ${stack} has no configuration. Copy that of the stack local, and change what differs: ` +
+        `cp Pulumi.local.yaml ${file} (without its encryptionsalt), or scripts/pulumi config cp --stack local --dest ${stack}`,
+    );
+  }
+  const parsed = stackConfig.safeParse(
+    Object.fromEntries(
+      own.map(([key, value]) => [key.slice(prefix.length), jsonOrText(value)]),
+    ),
+  );
+  if (parsed.success) return parsed.data;
+  const problems = parsed.error.issues.map(
+    (issue) => `${file}: ${prefix}${describeIssue(issue)}`,
+  );
+  throw new UserError(problems.join("\n"));
+}
+
+function jsonOrText(value: string): unknown {
+  try {
+    return JSON.parse(value);
+  } catch {
+    return value;
+  }
+}
+
+/**
+ * The definitions that a stack builds, in the order in which it names them.
+ *
+ * @throws {UserError} for a name that no definition has.
+ */
+export function chooseDefinitions(
+  stack: string,
+  config: StackConfig,
+  all: readonly Definition[],
+): readonly Definition[] {
+  return config.definitions.map((name) => {
+    const definition = all.find(
+      (candidate) => candidate.name === (name as DefinitionName),
+    );
+    if (definition === undefined) {
+      throw new UserError(
+        `Pulumi.${stack}.yaml: ${prefix}definitions names ${JSON.stringify(name)}, which image-definitions does not describe. ` +
+          `Described: ${all.map((candidate) => candidate.name).join(", ")}.`,
+      );
+    }
+    return definition;
+  });
+}

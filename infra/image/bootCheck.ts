@@ -1,0 +1,30 @@
+import type * as pulumi from "@pulumi/pulumi";
+import { type InputsOf, ModuleResource } from "../dynamic/provider.ts";
+import type { BootCheckInputs } from "./bootCheckProvider.ts";
+
+/** The proof that an image boots with one firmware. It exists only for an image that does. */
+export class BootCheck extends ModuleResource {
+  /** How qemu ran it. */
+  declare readonly acceleration: pulumi.Output<"kvm" | "tcg">;
+  /** When the image proved it: ISO 8601, UTC. */
+  declare readonly checkedAt: pulumi.Output<string>;
+  /** Seconds from qemu's start to each milestone. */
+  declare readonly milestoneSeconds: pulumi.Output<Record<string, number>>;
+  /** What a refresh found wrong; empty when all is well. */
+  declare readonly problems: pulumi.Output<string[]>;
+
+  constructor(
+    name: string,
+    args: InputsOf<BootCheckInputs>,
+    options?: pulumi.CustomResourceOptions,
+  ) {
+    super(
+      "image/bootCheckProvider.ts",
+      name,
+      args,
+      ["acceleration", "checkedAt", "milestoneSeconds", "problems"],
+      options,
+      ["image", "BootCheck"],
+    );
+  }
+}

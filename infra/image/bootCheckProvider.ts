@@ -1,0 +1,134 @@
+/** What stands behind {@link BootCheck}: boots the artifact, once for each image and firmware. */
+
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type {
+  Definition,
+  Firmware,
+  ImageKey,
+} from "../definitions/definition.ts";
+import { shortKey } from "../definitions/key.ts";
+import type { Implementation } from "../dynamic/provider.ts";
+import { projectPath } from "../projectPaths.ts";
+import {
+  bootCheckAttachmentName,
+  bootCheckAttachments,
+  readBootCheck,
+  removeBootCheck,
+  writeBootCheck,
+} from "../store/documents.ts";
+import { openStore } from "../store/openStore.ts";
+import type { BootCheckRecord } from "../store/records.ts";
+import type { Sha256, Store } from "../store/store.ts";
+import { checkBoot } from "./bootCheck/checkBoot.ts";
+import { withCapacity } from "./capacity.ts";
+
+/** Which image, and how it is to start. Paths count from the repository's root. */
+export interface BootCheckInputs {
+  /** Directory of the store. */
+  readonly store: string;
+  readonly key: ImageKey;
+  readonly definition: Definition;
+  readonly rawSha256: string;
+  readonly firmware: Firmware;
+  /** Directory for console, screenshot and JUnit file of a check that runs or failed. */
+  readonly logs: string;
+  /** Directory for what a check needs while it runs. */
+  readonly work: string;
+}
+
+/** A passed check. */
+export interface BootCheckOutputs extends BootCheckInputs {
+  readonly acceleration: "kvm" | "tcg";
+  readonly checkedAt: string;
+  readonly milestoneSeconds: Readonly<Record<string, number>>;
+  readonly problems: readonly string[];
+}
+
+/** qemu itself, beside the guest's memory. */
+const qemuMiB = 256;
+
+export const implementation: Implementation<BootCheckInputs, BootCheckOutputs> =
+  {
+    async create(inputs) {
+      const outputs = await provide(inputs);
+      return { id: `${inputs.key}/${inputs.firmware}`, outputs };
+    },
+
+    async read(_id, outputs) {
+      const store = openStore(outputs.store);
+      const record = await readBootCheck(store, outputs.key, outputs.firmware);
+      if (record === undefined) return undefined;
+      const problems =
+        record.rawSha256 === outputs.rawSha256
+          ? []
+          : ["the record is about another image"];
+      return { ...outputs, problems };
+    },
+
+    diff(outputs, inputs) {
+      const replaces = (["key", "store", "firmware"] as const).filter(
+        (name) => outputs[name] !== inputs[name],
+      );
+      const updates = [
+        ...(outputs.rawSha256 === inputs.rawSha256 ? [] : ["rawSha256"]),
+        ...(outputs.problems.length === 0 ? [] : ["problems"]),
+      ];
+      return { replaces, updates };
+    },
+
+    update(_id, _outputs, inputs) {
+      return provide(inputs);
+    },
+
+    // The record belongs to the build: FaiImage removes both when no stack declares the key any more.
+    async delete() {},
+  };
+
+/** Finds the record of this image in the store, or boots the image. */
+async function provide(inputs: BootCheckInputs): Promise<BootCheckOutputs> {
+  const { firmware, key, rawSha256 } = inputs;
+  const store = openStore(inputs.store);
+  const known = await readBootCheck(store, key, firmware);
+  const record =
+    known?.rawSha256 === rawSha256 ? known : await check(inputs, store);
+  const { acceleration, checkedAt, milestoneSeconds } = record;
+  return { ...inputs, acceleration, checkedAt, milestoneSeconds, problems: [] };
+}
+
+async function check(
+  inputs: BootCheckInputs,
+  store: Store,
+): Promise<BootCheckRecord> {
+  const { definition, firmware, key } = inputs;
+  const label = `${definition.name} ${shortKey(key)} ${firmware}`;
+  const outputDirectory = join(
+    projectPath(inputs.logs),
+    `${definition.name}-${shortKey(key)}-boot-checks`,
+  );
+  const memoryMiB = definition.bootCheck.memoryMiB + qemuMiB;
+  await removeBootCheck(store, key, firmware);
+  const record = await withCapacity(
+    `The boot check of ${label}`,
+    memoryMiB,
+    async () =>
+      checkBoot({
+        rawPath: await store.file(inputs.rawSha256 as Sha256),
+        rawSha256: inputs.rawSha256 as Sha256,
+        definition,
+        firmware,
+        outputDirectory,
+        workDirectory: projectPath(inputs.work),
+        onProgress: (message) => console.log(`${label}: ${message}`),
+      }),
+  );
+  for (const kind of bootCheckAttachments) {
+    const name = bootCheckAttachmentName(key, firmware, kind);
+    await store.write(
+      name,
+      await readFile(join(outputDirectory, `${firmware}.${kind}`)),
+    );
+  }
+  await writeBootCheck(store, key, record);
+  return record;
+}

@@ -1,0 +1,17 @@
+/** The program: what `pulumi preview` and `pulumi up` run. */
+
+import * as pulumi from "@pulumi/pulumi";
+import { StoreError, UserError } from "./errors.ts";
+import { declareImages } from "./program.ts";
+
+async function declare() {
+  try {
+    return await declareImages();
+  } catch (error) {
+    const isForUser = error instanceof UserError || error instanceof StoreError;
+    // A RunError is shown without a stack trace, which would say nothing to whoever can put it right.
+    throw isForUser ? new pulumi.RunError(error.message) : error;
+  }
+}
+
+export const { summary } = await declare();

@@ -1,0 +1,26 @@
+import type * as pulumi from "@pulumi/pulumi";
+import { type InputsOf, ModuleResource } from "../../dynamic/provider.ts";
+import type { DirectoryPublicationInputs } from "./directoryPublicationProvider.ts";
+
+/** A version of an image as files in a directory that a web server can serve. */
+export class DirectoryPublication extends ModuleResource {
+  /** Files of this version, relative to the directory. */
+  declare readonly files: pulumi.Output<string[]>;
+  /** What a refresh found wrong; empty when all is well. */
+  declare readonly problems: pulumi.Output<string[]>;
+
+  constructor(
+    name: string,
+    args: InputsOf<DirectoryPublicationInputs>,
+    options?: pulumi.CustomResourceOptions,
+  ) {
+    super(
+      "platforms/directory/directoryPublicationProvider.ts",
+      name,
+      args,
+      ["files", "problems"],
+      options,
+      ["platforms", "DirectoryPublication"],
+    );
+  }
+}

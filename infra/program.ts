@@ -1,0 +1,128 @@
+/** What a stack declares: decided here, from configuration, definitions, archive and records. */
+
+import * as pulumi from "@pulumi/pulumi";
+import { chooseDefinitions, parseConfig, type StackConfig } from "./config.ts";
+import {
+  filesOfDefinition,
+  readConfigSpace,
+} from "./definitions/configSpace.ts";
+import type { Definition } from "./definitions/definition.ts";
+import { imageKey } from "./definitions/key.ts";
+import { loadDefinitions } from "./definitions/load.ts";
+import { StoreError } from "./errors.ts";
+import {
+  type ArchiveState,
+  archiveName,
+  archiveStates,
+  mirrorOfHost,
+} from "./image/archive.ts";
+import { builderVersion } from "./image/builderVersion.ts";
+import { projectPath } from "./projectPaths.ts";
+import {
+  fullStackName,
+  ImageVersion,
+  type ImageVersionArgs,
+} from "./release/imageVersion.ts";
+import { olderVersions } from "./release/retention.ts";
+import { summaryText } from "./release/summary.ts";
+import { listPublications, readBuild } from "./store/documents.ts";
+import { openStore } from "./store/openStore.ts";
+import type { PublicationRecord } from "./store/records.ts";
+import type { Store } from "./store/store.ts";
+
+/** What the stack's outputs say. */
+export interface ProgramOutputs {
+  /** Where everything is, for people. */
+  readonly summary: pulumi.Output<string>;
+}
+
+/**
+ * Declares every image version of the selected stack.
+ *
+ * @throws {UserError} for configuration or definitions that are wrong, before anything is declared.
+ */
+export async function declareImages(): Promise<ProgramOutputs> {
+  const config = parseConfig(pulumi.getStack(), pulumi.runtime.allConfig());
+  const definitions = chooseDefinitions(
+    pulumi.getStack(),
+    config,
+    await loadDefinitions(projectPath("image-definitions")),
+  );
+  const current = await currentVersions(config, definitions);
+  const store = openStore(config.store.directory);
+  const older = await olderVersionsOf(config, store, current);
+
+  for (const args of older) new ImageVersion(args);
+  const images = current.map((args) => ({
+    definition: args.definition,
+    image: new ImageVersion(args),
+  }));
+  return { summary: summaryText(config.directory.path, images) };
+}
+
+/** The version of each definition that its sources and the archive ask for now. */
+async function currentVersions(
+  config: StackConfig,
+  definitions: readonly Definition[],
+): Promise<readonly ImageVersionArgs[]> {
+  const configSpace = await readConfigSpace(
+    projectPath("image-definitions/fai"),
+  );
+  const files = definitions.map((definition) =>
+    filesOfDefinition(configSpace, definition),
+  );
+  const mirror = config.archive ?? (await mirrorOfHost());
+  const states = await archiveStates(
+    definitions,
+    mirror,
+    projectPath(".cache"),
+  );
+  const builder = await builderVersion();
+  return definitions.map((definition, index) => {
+    const archive = states.get(archiveName(definition)) as ArchiveState;
+    const key = imageKey({
+      definition,
+      archive,
+      configSpace: files[index] ?? [],
+      builder,
+    });
+    return { config, definition, key, archive };
+  });
+}
+
+/** The published versions that retention keeps, as they were declared when they were built. */
+async function olderVersionsOf(
+  config: StackConfig,
+  store: Store,
+  current: readonly ImageVersionArgs[],
+): Promise<readonly ImageVersionArgs[]> {
+  const publications = await listPublications(store);
+  const kept = current.flatMap(({ definition, key }) =>
+    olderVersions(
+      key,
+      publications.filter(
+        (record) =>
+          record.definition.name === definition.name &&
+          record.stack === fullStackName(),
+      ),
+      config.retention.versions,
+    ),
+  );
+  return Promise.all(kept.map((record) => recorded(config, store, record)));
+}
+
+async function recorded(
+  config: StackConfig,
+  store: Store,
+  { key, version, definition }: PublicationRecord,
+): Promise<ImageVersionArgs> {
+  const build = await readBuild(store, key);
+  if (build === undefined) {
+    throw new StoreError(
+      `${store.location} has the publication ${definition.name} ${version}, but not its build ${key}. ` +
+        "Nothing is changed before that is put right: restore the store from a backup, " +
+        `or remove publications/directory/${definition.name}/${version}.json from it to give the version up.`,
+    );
+  }
+  return { config, definition: build.definition, key, archive: build.archive };
+}

@@ -1,0 +1,107 @@
+import * as pulumi from "@pulumi/pulumi";
+import type { StackConfig } from "../config.ts";
+import type { Definition, ImageKey } from "../definitions/definition.ts";
+import { shortKey } from "../definitions/key.ts";
+import type { ArchiveState } from "../image/archive.ts";
+import { BootCheck } from "../image/bootCheck.ts";
+import { FaiImage } from "../image/faiImage.ts";
+import { ImageFormat } from "../image/imageFormat.ts";
+import { DirectoryPublication } from "../platforms/directory/directoryPublication.ts";
+import { formats } from "../store/records.ts";
+
+/** One key of one definition. */
+export interface ImageVersionArgs {
+  readonly config: StackConfig;
+  readonly definition: Definition;
+  readonly key: ImageKey;
+  readonly archive: ArchiveState;
+}
+
+/** `organization/project/stack`: who holds a build and owns a publication. */
+export function fullStackName(): string {
+  return [
+    pulumi.getOrganization(),
+    pulumi.getProject(),
+    pulumi.getStack(),
+  ].join("/");
+}
+
+/** Directories that the resources share; they count from the repository's root. */
+const places = {
+  configSpace: "image-definitions/fai",
+  cache: ".cache/build",
+  logs: ".state/logs",
+  work: ".state/work",
+};
+
+/**
+ * One version of an image, from its build to where users get it. Its name has the definition and the key, so
+ * that a preview says in words what appears and what goes.
+ */
+export class ImageVersion extends pulumi.ComponentResource {
+  /** `YYYYMMDD-N`. */
+  readonly version: pulumi.Output<string>;
+  /** Published files, relative to the published directory. */
+  readonly files: pulumi.Output<string[]>;
+  /** How the boot check ran the image. */
+  readonly acceleration: pulumi.Output<"kvm" | "tcg">;
+
+  constructor(
+    args: ImageVersionArgs,
+    options?: pulumi.ComponentResourceOptions,
+  ) {
+    const { config, definition, key, archive } = args;
+    const label = `${definition.name}-${shortKey(key)}`;
+    super("cloud-images:release:ImageVersion", label, {}, options);
+    const stack = fullStackName();
+    const store = config.store.directory;
+    const child = { parent: this };
+
+    const image = new FaiImage(
+      `${label}-image`,
+      { stack, key, definition, archive, store, ...places },
+      child,
+    );
+    const { rawSha256 } = image;
+    const converted = formats.map((format) => ({
+      format,
+      sha256: new ImageFormat(
+        `${label}-${format}`,
+        { store, key, label, rawSha256, format },
+        child,
+      ).sha256,
+    }));
+    const { logs, work } = places;
+    const checks = definition.bootCheck.firmware.map((firmware) => ({
+      firmware,
+      check: new BootCheck(
+        `${label}-boot-${firmware}`,
+        { store, key, definition, rawSha256, firmware, logs, work },
+        child,
+      ),
+    }));
+    const publication = new DirectoryPublication(
+      `${label}-directory`,
+      {
+        stack,
+        store,
+        root: config.directory.path,
+        channel: config.channel,
+        key,
+        version: image.version,
+        definition,
+        formats: converted,
+        boots: checks.map(({ firmware, check }) => ({
+          firmware,
+          checkedAt: check.checkedAt,
+        })),
+      },
+      child,
+    );
+
+    this.version = image.version;
+    this.files = publication.files;
+    this.acceleration = pulumi.output(checks[0]?.check.acceleration ?? "tcg");
+    this.registerOutputs({ version: this.version, files: this.files });
+  }
+}

@@ -1,0 +1,152 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { expandDefinitions } from "../../infra/definitions/expand.ts";
+import {
+  loadDefinitions,
+  parseDefinitionFile,
+} from "../../infra/definitions/load.ts";
+import { definitionJsonSchema } from "../../infra/definitions/schema.ts";
+import { UserError } from "../../infra/errors.ts";
+import { projectPath } from "../../infra/projectPaths.ts";
+
+const directory = projectPath("image-definitions");
+
+const parts = `
+releases:
+  trixie: { version: "13", systemd: 257, classes: [TRIXIE] }
+architectures:
+  amd64: { classes: [AMD64] }
+variants:
+  tiny:
+    description: As small as can be
+    classes: [TINY]
+    disk: { sizeGiB: 2 }
+    bootCheck:
+      { firmware: [bios], rootGrows: false, diskSizeGiB: 2, memoryMiB: 512, timeoutSeconds: 60 }
+`;
+const images = `
+images:
+  - { releases: [trixie], architectures: [amd64], variants: [tiny] }
+`;
+
+function problemOf(...texts: string[]): string {
+  try {
+    expandDefinitions(
+      texts.map((text, index) => parseDefinitionFile(`${index}.yaml`, text)),
+    );
+  } catch (error) {
+    expect(error).toBeInstanceOf(UserError);
+    return (error as UserError).message;
+  }
+  throw new Error("nothing was found wrong");
+}
+
+describe("the definitions of the project", () => {
+  it("are four images for amd64", async () => {
+    const definitions = await loadDefinitions(directory);
+    expect(definitions.map(({ name }) => name)).toEqual([
+      "debian-12-genericcloud-amd64",
+      "debian-12-nocloud-amd64",
+      "debian-13-genericcloud-amd64",
+      "debian-13-nocloud-amd64",
+    ]);
+  });
+
+  it("choose for each image the way in that its systemd and variant have", async () => {
+    const definitions = await loadDefinitions(directory);
+    expect(definitions.map(({ bootCheck }) => bootCheck.report)).toEqual([
+      "cloud-init",
+      "console",
+      "credentials",
+      "credentials",
+    ]);
+  });
+
+  it("are described by the schema that editors use", async () => {
+    const schema = await readFile(join(directory, "schema.json"), "utf8");
+    expect(JSON.parse(schema), "run: npm run schema").toEqual(
+      JSON.parse(definitionJsonSchema()),
+    );
+    const text = await readFile(join(directory, "debian.yaml"), "utf8");
+    expect(text).toMatch(/^# yaml-language-server: \$schema=schema\.json$/m);
+  });
+});
+
+describe("a definition", () => {
+  it("has the classes of its release, architecture and variant, between the first and the last", () => {
+    const file = parseDefinitionFile("x.yaml", parts + images);
+    const [definition] = expandDefinitions([file]);
+    expect(definition?.classes).toEqual([
+      "DEBIAN",
+      "TRIXIE",
+      "AMD64",
+      "TINY",
+      "LAST",
+    ]);
+  });
+
+  it("may be put together from several files", () => {
+    const files = [parts, images].map((text, index) =>
+      parseDefinitionFile(`${index}.yaml`, text),
+    );
+    expect(expandDefinitions(files)).toHaveLength(1);
+  });
+});
+
+describe("a file of definitions is refused", () => {
+  it("with file, line and field for a field that does not exist", () => {
+    const text = parts.replace("description:", "describtion:");
+    const problem = problemOf(text + images);
+    expect(problem).toContain(
+      "0.yaml:8: variants.tiny.describtion: no such field.",
+    );
+    expect(problem).toContain("variants.tiny.description");
+    expect(problem).toContain("schema.json");
+  });
+
+  it("with the line of a value of the wrong type", () => {
+    const problem = problemOf(parts.replace("sizeGiB: 2", "sizeGiB: big"));
+    expect(problem).toMatch(/^0\.yaml:10: variants\.tiny\.disk\.sizeGiB: /);
+  });
+
+  it("for a version that YAML takes for a number", () => {
+    expect(problemOf(parts.replace('"13"', "13"))).toContain(
+      "releases.trixie.version",
+    );
+  });
+
+  it("for a FAI class that could leave its directory", () => {
+    expect(problemOf(parts.replace("[TINY]", "[../TINY]"))).toContain(
+      "must be a FAI class",
+    );
+  });
+
+  it("for an architecture that nobody assembles", () => {
+    const problem = problemOf(parts.replace("amd64:", "vax:"));
+    expect(problem).toContain("architectures");
+  });
+
+  it("for a release that no file describes, with those that exist", () => {
+    const problem = problemOf(parts + images.replace("[trixie]", "[sarge]"));
+    expect(problem).toBe(
+      '0.yaml: images[0].releases names "sarge", which no file of image-definitions describes. Known: trixie.',
+    );
+  });
+
+  it("for an image that two places list", () => {
+    expect(problemOf(parts + images, images)).toBe(
+      "1.yaml: images[0] lists debian-13-tiny-amd64, which 0.yaml: images[0] lists already. Take it out of one of them.",
+    );
+  });
+
+  it("for a variant that two files describe", () => {
+    expect(problemOf(parts, parts)).toContain(
+      "1.yaml: releases.trixie is described in 0.yaml already.",
+    );
+  });
+
+  it("when it is no YAML, with the place", () => {
+    expect(problemOf("images: [")).toContain("0.yaml: ");
+  });
+});
