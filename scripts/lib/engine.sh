@@ -72,7 +72,7 @@ find_go() {
 # A Go that was fetched for this build leaves no caches of gigabytes in the user's home. An installed one
 # keeps its own, so that another checkout is ready in seconds.
 keep_go_to_itself() {
-  export GOPATH="$1/gopath" GOCACHE="$1/gocache" GOTOOLCHAIN=local GOENV=off GOTELEMETRY=off
+  export GOPATH="$1/gopath" GOCACHE="$1/gocache" GOTOOLCHAIN=local GOENV=off XDG_CONFIG_HOME="$1/config"
   unset GOROOT GOMODCACHE
 }
 

@@ -48,7 +48,7 @@ export async function writeFiles(
     const path = join(directory, name);
     await mkdir(dirname(path), { recursive: true });
     await rm(path, { force: true });
-    await writeFile(path, text);
+    await writeFile(path, text, { flag: "wx" });
     await chmod(path, text.startsWith("#!") ? 0o755 : 0o644);
   }
 }
@@ -91,7 +91,10 @@ export async function makePath(
 ): Promise<string> {
   const directory = await makeDirectory();
   for (const name of basics) {
-    await symlink(await findProgram(name), join(directory, name));
+    // A program that is stood in for must not be a link to the real one: writing it would go through.
+    if (!(name in programs)) {
+      await symlink(await findProgram(name), join(directory, name));
+    }
   }
   await writeFiles(directory, programs);
   return directory;
