@@ -1,0 +1,178 @@
+/** The command line of the machine that an image is checked in. Pure. */
+
+import type { Firmware } from "../../definitions/definition.ts";
+import { guestNetwork } from "./network.ts";
+import type { Acceleration } from "./request.ts";
+
+/** Everything that decides the machine. Paths are absolute. */
+export interface Machine {
+  readonly firmware: Firmware;
+  readonly acceleration: Acceleration;
+  readonly memoryMiB: number;
+  readonly processors: number;
+  readonly files: MachineFiles;
+}
+
+export interface MachineFiles {
+  /** qcow2 over the image; takes all writes. */
+  readonly overlay: string;
+  /** This machine's own UEFI variables; unused with BIOS. */
+  readonly variables: string;
+  /** A disk that holds the guest script and nothing else. */
+  readonly script: string;
+  /** A NoCloud seed disc, for images with cloud-init. */
+  readonly seed?: string;
+  /** Texts for SMBIOS "OEM strings", where systemd looks for credentials. */
+  readonly smbiosStrings: readonly string[];
+}
+
+/** Sockets that qemu inherits, by their file descriptors. */
+export const descriptors = {
+  /** First serial port. */
+  console: 3,
+  /** Second serial port. */
+  report: 4,
+  /** QMP. */
+  control: 5,
+  /** What SeaBIOS says on its debug port; it has no serial console. Nothing comes with UEFI. */
+  firmware: 6,
+} as const;
+
+/** Code and initial variables of each UEFI, from Debian's package ovmf. */
+export const uefiFiles = {
+  uefi: {
+    code: "/usr/share/OVMF/OVMF_CODE_4M.fd",
+    variables: "/usr/share/OVMF/OVMF_VARS_4M.fd",
+  },
+  "uefi-secure-boot": {
+    code: "/usr/share/OVMF/OVMF_CODE_4M.secboot.fd",
+    // With Microsoft's keys enrolled, which Debian's shim is signed by.
+    variables: "/usr/share/OVMF/OVMF_VARS_4M.ms.fd",
+  },
+} as const;
+
+/** What a virtio disk's serial makes of it: /dev/disk/by-id/virtio-boot-check. */
+const scriptSerial = "boot-check";
+
+/** The guest script's disk, as the guest sees it. */
+export const scriptDevice = `/dev/disk/by-id/virtio-${scriptSerial}`;
+
+/** SeaBIOS's debug port (its CONFIG_DEBUG_IO). */
+const seabiosDebugPort = "0x402";
+
+/** qemu's arguments for the machine; each option and its value side by side. */
+export function qemuArguments(machine: Machine): readonly string[] {
+  return [
+    ...["-nodefaults", "-no-user-config"],
+    ...["-name", "boot-check"],
+    ...machineArguments(machine),
+    ...["-m", `${machine.memoryMiB}M`],
+    ...["-smp", `${machine.processors}`],
+    ...["-rtc", "base=utc"],
+    // Without a VGA, GRUB for BIOS hangs in its menu.
+    ...["-vga", "std", "-display", "none"],
+    // The machine stops where it would switch off or start again, so that the display can be recorded.
+    ...["-no-reboot", "-no-shutdown"],
+    ...firmwareArguments(machine),
+    ...portArguments(),
+    ...diskArguments(machine.files),
+    ...networkArguments(),
+    // Without entropy, the first boot waits for it.
+    ...["-device", "virtio-rng-pci"],
+    ...machine.files.smbiosStrings.flatMap(smbiosArguments),
+  ];
+}
+
+/** Machine type and processor: also what acceleration is probed with. */
+export function machineArguments(
+  machine: Pick<Machine, "firmware" | "acceleration">,
+): readonly string[] {
+  // Only system management mode keeps the guest from writing Secure Boot's variables.
+  const smm = machine.firmware === "uefi-secure-boot" ? "on" : "off";
+  return [
+    ...["-machine", `q35,smm=${smm}`],
+    ...(machine.acceleration === "kvm" ? kvmArguments : tcgArguments),
+  ];
+}
+
+const kvmArguments = ["-accel", "kvm", "-cpu", "host"];
+
+/**
+ * Without cmpxchg16b: qemu 7.2 translates it wrongly, and Linux 6.12, which uses it in its allocator,
+ * then oopses within seconds (measured: 6 of 6 boots with it went wrong, none of 9 without). Beyond that, just what
+ * every amd64 processor has, which is what Debian is built for.
+ */
+const tcgArguments = ["-accel", "tcg,thread=multi", "-cpu", "qemu64,cx16=off"];
+
+function firmwareArguments({ firmware, files }: Machine): readonly string[] {
+  if (firmware === "bios") {
+    return [
+      ...["-chardev", `socket,id=firmware,fd=${descriptors.firmware}`],
+      "-device",
+      `isa-debugcon,iobase=${seabiosDebugPort},chardev=firmware`,
+    ];
+  }
+  const { code } = uefiFiles[firmware];
+  return [
+    "-drive",
+    `if=pflash,unit=0,format=raw,readonly=on,file=${optionValue(code)}`,
+    "-drive",
+    `if=pflash,unit=1,format=raw,file=${optionValue(files.variables)}`,
+    ...(firmware === "uefi-secure-boot"
+      ? ["-global", "driver=cfi.pflash01,property=secure,value=on"]
+      : []),
+  ];
+}
+
+function portArguments(): readonly string[] {
+  return [
+    ...["-chardev", `socket,id=console,fd=${descriptors.console}`],
+    ...["-serial", "chardev:console"],
+    ...["-chardev", `socket,id=report,fd=${descriptors.report}`],
+    ...["-serial", "chardev:report"],
+    ...["-chardev", `socket,id=control,fd=${descriptors.control}`],
+    ...["-mon", "chardev=control,mode=control"],
+  ];
+}
+
+function diskArguments(files: MachineFiles): readonly string[] {
+  return [
+    "-drive",
+    // The overlay is thrown away: no write of it needs to reach the disk.
+    `if=none,id=disk,format=qcow2,cache=unsafe,discard=unmap,file=${optionValue(files.overlay)}`,
+    // With a boot index, UEFI tries this disk and nothing else.
+    ...["-device", "virtio-blk-pci,drive=disk,bootindex=0"],
+    ...readOnlyDisk("script", files.script, scriptSerial),
+    ...(files.seed === undefined
+      ? []
+      : readOnlyDisk("seed", files.seed, "seed")),
+  ];
+}
+
+function readOnlyDisk(id: string, path: string, serial: string) {
+  return [
+    "-drive",
+    `if=none,id=${id},format=raw,readonly=on,file=${optionValue(path)}`,
+    ...["-device", `virtio-blk-pci,drive=${id},serial=${serial}`],
+  ];
+}
+
+/** qemu itself runs in a network namespace without any way out, see isolation in qemu.ts. */
+function networkArguments(): readonly string[] {
+  const { cidr, gateway, dns, lease } = guestNetwork;
+  return [
+    "-netdev",
+    `user,id=network,net=${cidr},host=${gateway},dns=${dns},dhcpstart=${lease},ipv6=off`,
+    // Without the card's boot ROM: nothing is to be booted from the network.
+    ...["-device", "virtio-net-pci,netdev=network,romfile="],
+  ];
+}
+
+function smbiosArguments(path: string): readonly string[] {
+  return ["-smbios", `type=11,path=${optionValue(path)}`];
+}
+
+/** A value inside a comma-separated option, where commas are doubled. */
+function optionValue(value: string): string {
+  return value.replaceAll(",", ",,");
+}
