@@ -180,15 +180,23 @@ describe("a stack that is held", () => {
       "/bin/bash",
       [
         "-c",
-        `. scripts/lib/setup.sh; . scripts/lib/stack.sh; hold_stack local; sleep 120 & echo $!; sleep 120 9>&- & wait`,
+        `. scripts/lib/setup.sh; . scripts/lib/stack.sh; hold_stack local; sleep 120 & echo $!; wait`,
       ],
       { cwd: checkout, stdio: ["ignore", "pipe", "inherit"], detached: true },
     );
-    onTestFinished(() => void process.kill(-(child.pid ?? 0), "SIGKILL"));
+    onTestFinished(() => endGroup(child.pid));
     const line = await new Promise<Buffer>((resolve) =>
       child.stdout.once("data", resolve),
     );
     return { holder: child.pid ?? 0, plugin: Number(line.toString()) };
+  }
+
+  function endGroup(leader: number | undefined): void {
+    try {
+      process.kill(-(leader ?? Number.NaN), "SIGKILL");
+    } catch {
+      // It has ended already.
+    }
   }
 
   it("is refused to a second run, which names the first", async () => {
