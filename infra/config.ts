@@ -4,7 +4,6 @@ import { z } from "zod";
 import type { Definition, DefinitionName } from "./definitions/definition.ts";
 import { describeIssue } from "./definitions/issues.ts";
 import { UserError } from "./errors.ts";
-import { channels } from "./store/manifest.ts";
 
 const path = z
   .string()
@@ -24,10 +23,6 @@ const stackConfig = z.strictObject({
     .array(z.string())
     .min(1)
     .describe("Names of the images that this stack builds and publishes"),
-  channel: z
-    .enum(channels)
-    .default("dev")
-    .describe("What the published versions are: dev, daily or release"),
   store: z
     .strictObject({ directory: path })
     .describe("Where artifacts and records are kept"),

@@ -12,7 +12,6 @@ describe("the configuration of a stack", () => {
   it("is filled in where it is silent", () => {
     expect(parseConfig("mine", values)).toEqual({
       definitions: ["debian-13-tiny-amd64"],
-      channel: "dev",
       store: { directory: "store" },
       directory: { path: "public" },
       retention: { versions: 2 },

@@ -1,4 +1,5 @@
 import type * as pulumi from "@pulumi/pulumi";
+import type { ImageVersion } from "../definitions/definition.ts";
 import { type InputsOf, ModuleResource } from "../dynamic/provider.ts";
 import type { FaiImageInputs } from "./faiImageProvider.ts";
 
@@ -8,7 +9,7 @@ import type { FaiImageInputs } from "./faiImageProvider.ts";
  */
 export class FaiImage extends ModuleResource {
   /** The public name of the build, `YYYYMMDD-N`. */
-  declare readonly version: pulumi.Output<string>;
+  declare readonly version: pulumi.Output<ImageVersion>;
   /** sha256 of the raw image, in hex. */
   declare readonly rawSha256: pulumi.Output<string>;
   /** What a refresh found wrong; empty when all is well. */

@@ -1,13 +1,17 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { StackConfig } from "../config.ts";
-import type { Definition, ImageKey } from "../definitions/definition.ts";
+import type {
+  Definition,
+  ImageKey,
+  ImageVersion as Version,
+} from "../definitions/definition.ts";
 import { shortKey } from "../definitions/key.ts";
 import type { ArchiveState } from "../image/archive.ts";
 import { BootCheck } from "../image/bootCheck.ts";
 import { FaiImage } from "../image/faiImage.ts";
 import { ImageFormat } from "../image/imageFormat.ts";
 import { DirectoryPublication } from "../platforms/directory/directoryPublication.ts";
-import { formats } from "../store/records.ts";
+import { type Format, formats } from "../store/records.ts";
 
 /** One key of one definition. */
 export interface ImageVersionArgs {
@@ -40,9 +44,11 @@ const places = {
  */
 export class ImageVersion extends pulumi.ComponentResource {
   /** `YYYYMMDD-N`. */
-  readonly version: pulumi.Output<string>;
-  /** Published files, relative to the published directory. */
-  readonly files: pulumi.Output<string[]>;
+  readonly version: pulumi.Output<Version>;
+  /** Where it is published, relative to the published directory. */
+  readonly directory: pulumi.Output<string>;
+  /** The published image, in each format, relative to the published directory. */
+  readonly files: pulumi.Output<Partial<Record<Format, string>>>;
   /** How the boot check ran the image. */
   readonly acceleration: pulumi.Output<"kvm" | "tcg">;
 
@@ -63,45 +69,47 @@ export class ImageVersion extends pulumi.ComponentResource {
       child,
     );
     const { rawSha256 } = image;
-    const converted = formats.map((format) => ({
-      format,
-      sha256: new ImageFormat(
-        `${label}-${format}`,
-        { store, key, label, rawSha256, format },
-        child,
-      ).sha256,
-    }));
+    const converted = formats.map(
+      (format) =>
+        new ImageFormat(
+          `${label}-${format}`,
+          { store, key, label, rawSha256, format },
+          child,
+        ),
+    );
     const { logs, work } = places;
-    const checks = definition.bootCheck.firmware.map((firmware) => ({
-      firmware,
-      check: new BootCheck(
-        `${label}-boot-${firmware}`,
-        { store, key, definition, rawSha256, firmware, logs, work },
-        child,
-      ),
-    }));
+    const checks = definition.bootCheck.firmware.map(
+      (firmware) =>
+        new BootCheck(
+          `${label}-boot-${firmware}`,
+          { store, key, definition, rawSha256, firmware, logs, work },
+          child,
+        ),
+    );
     const publication = new DirectoryPublication(
       `${label}-directory`,
       {
         stack,
         store,
         root: config.directory.path,
-        channel: config.channel,
         key,
         version: image.version,
-        definition,
-        formats: converted,
-        boots: checks.map(({ firmware, check }) => ({
-          firmware,
-          checkedAt: check.checkedAt,
-        })),
+        release: definition.release.codename,
+        definition: definition.name,
+        formats: [...formats],
+        firmware: [...definition.bootCheck.firmware],
+        sources: pulumi.all([
+          ...converted.map(({ sha256 }) => sha256),
+          ...checks.map(({ checkedAt }) => checkedAt),
+        ]),
       },
       child,
     );
 
     this.version = image.version;
+    this.directory = publication.directory;
     this.files = publication.files;
-    this.acceleration = pulumi.output(checks[0]?.check.acceleration ?? "tcg");
+    this.acceleration = pulumi.output(checks[0]?.acceleration ?? "tcg");
     this.registerOutputs({ version: this.version, files: this.files });
   }
 }

@@ -2,62 +2,66 @@
 
 import * as pulumi from "@pulumi/pulumi";
 import type { Definition } from "../definitions/definition.ts";
+import type { Format } from "../store/records.ts";
+import type { ImageVersion } from "./imageVersion.ts";
 
-/** The newest version of one definition, as far as the summary needs it. */
+/** The newest version of one definition. */
 export interface SummarisedImage {
   readonly definition: Definition;
-  readonly image: {
-    readonly version: pulumi.Input<string>;
-    /** Relative to the published directory. */
-    readonly files: pulumi.Input<readonly string[]>;
-    readonly acceleration: pulumi.Input<"kvm" | "tcg">;
-  };
+  readonly image: ImageVersion;
 }
 
 /**
  * Where each image is and how to boot it.
  *
- * @param directory the published directory, as the configuration has it
+ * @param root the published directory, as the configuration has it
  */
 export function summaryText(
-  directory: string,
+  root: string,
   images: readonly SummarisedImage[],
 ): pulumi.Output<string> {
-  const paragraphs = images.map(({ definition, image }) =>
-    pulumi
-      .all([image.version, image.files, image.acceleration])
-      .apply(([version, files, acceleration]) =>
-        imageParagraph(
-          definition,
+  const paragraphs = images.map(({ definition, image }) => {
+    const { version, directory, files, acceleration } = image;
+    return pulumi
+      .all([version, directory, files, acceleration])
+      .apply(([version, directory, files, acceleration]) =>
+        imageParagraph(root, definition, {
           version,
-          files.map((file) => `${directory}/${file}`),
+          directory,
+          files,
           acceleration,
-        ),
-      ),
-  );
+        }),
+      );
+  });
   return pulumi
     .all(paragraphs)
     .apply((texts) =>
-      [...texts, `Index page: ${directory}/index.html`].join("\n\n"),
+      [...texts, `Index page: ${root}/index.html`].join("\n\n"),
     );
 }
 
-function imageParagraph(
+/** What is known of an image once it is published; paths are relative to the root. */
+export interface PublishedImage {
+  readonly version: string;
+  readonly directory: string;
+  readonly files: Partial<Record<Format, string>>;
+  readonly acceleration: "kvm" | "tcg";
+}
+
+/** One image, for people. */
+export function imageParagraph(
+  root: string,
   { name, bootCheck }: Definition,
-  version: string,
-  files: readonly string[],
-  acceleration: "kvm" | "tcg",
+  { version, directory, files, acceleration }: PublishedImage,
 ): string {
-  const ending = (suffix: string) =>
-    files.find((file) => file.endsWith(suffix)) ?? "";
-  const image = ending(".qcow2");
+  const qcow2 = `${root}/${files.qcow2}`;
   return [
     `${name}, version ${version}`,
-    `  image     ${image}`,
-    `            ${ending(".tar.zst")}`,
-    `  manifest  ${files.find((file) => file.endsWith(`${version}.json`)) ?? ""}`,
-    `  boot it   ${bootCommand(image, bootCheck.memoryMiB, acceleration)}`,
-    "            (leave by Ctrl-A X; nothing is written to the image)",
+    `  Image:    ${qcow2}`,
+    `  Raw disk: ${root}/${files["tar.zst"]}`,
+    `  Manifest: ${root}/${directory}/${name}-${version}.json`,
+    `  Boot it:  ${bootCommand(qcow2, bootCheck.memoryMiB, acceleration)}`,
+    "            Ctrl-A X ends it; the file is not written to.",
   ].join("\n");
 }
 
