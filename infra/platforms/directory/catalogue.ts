@@ -1,0 +1,161 @@
+/** What a published file tree has, put in order from the publication records. Pure. */
+
+import { createHash } from "node:crypto";
+import type {
+  BootCheckRecord,
+  BuildRecord,
+  PublicationRecord,
+} from "../../store/records.ts";
+import {
+  fileName,
+  generator,
+  imageNameOf,
+  latestDirectoryName,
+  newestFirst,
+  sumsText,
+  undatedName,
+  versionDirectory,
+} from "./layout.ts";
+
+/** One image in its newest version, with what the store knows of the build. */
+export interface NewestImage {
+  readonly record: PublicationRecord;
+  /** `undefined` when the build has left the store. */
+  readonly build: BuildRecord | undefined;
+  readonly bootChecks: readonly BootCheckRecord[];
+}
+
+/** One image and the versions of it that are published. */
+export interface CatalogueImage {
+  readonly newest: NewestImage;
+  /** Newest first. */
+  readonly older: readonly PublicationRecord[];
+}
+
+/** One release and its images. */
+export interface CatalogueRelease {
+  readonly codename: string;
+  readonly version: string;
+  /** Sorted by name. */
+  readonly images: readonly CatalogueImage[];
+}
+
+/** The directory that `latest` points to. */
+export interface LatestDirectory {
+  /** The same for the same content. */
+  readonly name: string;
+  /** Name of each link to what it points at, relative to the directory. */
+  readonly links: Readonly<Record<string, string>>;
+  /** Text of its SHA512SUMS. */
+  readonly sums: string;
+}
+
+/** All publications by what they are of, newest first. */
+export function publicationsByImage(
+  records: readonly PublicationRecord[],
+): readonly (readonly [PublicationRecord, ...PublicationRecord[]])[] {
+  const groups = Map.groupBy(
+    inOrder(records),
+    ({ definition }) => definition.name,
+  );
+  return [...groups.values()] as unknown as [
+    PublicationRecord,
+    ...PublicationRecord[],
+  ][];
+}
+
+/** Releases by Debian's version number, the newest first; within each, images by name. */
+export function releasesOf(
+  images: readonly CatalogueImage[],
+): readonly CatalogueRelease[] {
+  const releaseOf = ({ newest }: CatalogueImage) =>
+    newest.record.definition.release;
+  const groups = Map.groupBy(images, (image) => releaseOf(image).codename);
+  return [...groups.entries()]
+    .map(([codename, group]) => ({
+      codename,
+      version: group[0] === undefined ? "" : releaseOf(group[0]).version,
+      images: group.toSorted(byName),
+    }))
+    .sort((one, other) => Number(other.version) - Number(one.version));
+}
+
+/**
+ * The text of index.json: all that the records say, newest first, but for what the resource was given,
+ * which names paths of the machine that published.
+ */
+export function indexData(records: readonly PublicationRecord[]): string {
+  const publications = inOrder(records).map(
+    ({ platform, inputs, ...record }) => record,
+  );
+  return `${JSON.stringify({ generator, publications }, undefined, 2)}\n`;
+}
+
+/** The text of each version directory's SHA512SUMS, by directory. */
+export function sumsByDirectory(
+  records: readonly PublicationRecord[],
+): ReadonlyMap<string, string> {
+  const groups = Map.groupBy(records, (record) =>
+    versionDirectory(imageNameOf(record)),
+  );
+  return new Map(
+    [...groups].map(([directory, group]) => {
+      const files = group.flatMap((record) => record.files);
+      const named = files.map(({ path, sha512 }) => ({
+        name: fileName(path),
+        sha512,
+      }));
+      return [directory, sumsText(named)];
+    }),
+  );
+}
+
+/** The directory of each release's newest images, by the release's codename. */
+export function latestByRelease(
+  records: readonly PublicationRecord[],
+): ReadonlyMap<string, LatestDirectory> {
+  const newest = publicationsByImage(records).map(([record]) => record);
+  const groups = Map.groupBy(
+    newest,
+    ({ definition }) => definition.release.codename,
+  );
+  return new Map(
+    [...groups].map(([release, group]) => [release, latestDirectory(group)]),
+  );
+}
+
+function latestDirectory(
+  newest: readonly PublicationRecord[],
+): LatestDirectory {
+  const files = newest.flatMap((record) =>
+    record.files.map(({ path, sha512 }) => ({
+      name: undatedName(imageNameOf(record), path),
+      target: `../${record.version}/${fileName(path)}`,
+      sha512,
+    })),
+  );
+  const links = Object.fromEntries(
+    files.map(({ name, target }) => [name, target]),
+  );
+  const sums = sumsText(files);
+  const digest = createHash("sha256")
+    .update(JSON.stringify([links, sums]))
+    .digest("hex");
+  return { name: latestDirectoryName(digest), links, sums };
+}
+
+function byName(one: CatalogueImage, other: CatalogueImage): number {
+  const [first, second] = [one, other].map(
+    ({ newest }) => newest.record.definition.name,
+  );
+  return (first ?? "") < (second ?? "") ? -1 : 1;
+}
+
+/** Newest version first, then by name: the same order whatever order they were read in. */
+function inOrder(records: readonly PublicationRecord[]): PublicationRecord[] {
+  return records.toSorted(
+    (one, other) =>
+      newestFirst(one.version, other.version) ||
+      (one.definition.name < other.definition.name ? -1 : 1),
+  );
+}

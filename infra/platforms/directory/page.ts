@@ -1,0 +1,310 @@
+/** The catalogue as one page for people, which needs nothing but itself. Pure, but for its template. */
+
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { Eta } from "eta";
+import type { Firmware } from "../../definitions/definition.ts";
+import {
+  type BootCheckAttachment,
+  bootCheckAttachments,
+} from "../../store/documents.ts";
+import { buildId } from "../../store/manifest.ts";
+import {
+  type BootCheckRecord,
+  type Format,
+  formats,
+  type Package,
+  type PublicationRecord,
+} from "../../store/records.ts";
+import type {
+  CatalogueImage,
+  CatalogueRelease,
+  NewestImage,
+} from "./catalogue.ts";
+import {
+  type FileSuffix,
+  fileName,
+  fileOf,
+  generator,
+  imageNameOf,
+  latestLink,
+  sumsFileName,
+  undatedName,
+  versionDirectory,
+} from "./layout.ts";
+
+/** Somewhere to click. */
+interface Link {
+  readonly text: string;
+  /** Relative to the page. */
+  readonly href: string;
+}
+
+interface Download extends Link {
+  readonly format: string;
+  readonly purpose: string;
+  readonly size: string;
+  readonly sha512: string;
+  /** The same file under a name that stays. */
+  readonly latest: Link;
+}
+
+interface PageBootCheck {
+  readonly firmware: string;
+  readonly acceleration: string;
+  /** Seconds to each milestone, in the order of `milestones`; empty where there is none. */
+  readonly seconds: readonly string[];
+  readonly evidence: readonly Link[];
+}
+
+interface PageImage {
+  /** For links within the page. */
+  readonly anchor: string;
+  readonly name: string;
+  readonly description: string;
+  readonly version: string;
+  readonly facts: readonly (readonly [string, string])[];
+  readonly downloads: readonly Download[];
+  readonly documents: readonly Link[];
+  readonly sums: Link;
+  readonly milestones: readonly string[];
+  readonly bootChecks: readonly PageBootCheck[];
+  readonly kernel: string | undefined;
+  readonly packages: readonly Package[];
+  readonly verifyCommand: string;
+  readonly bootCommands: readonly {
+    readonly firmware: string;
+    readonly command: string;
+  }[];
+  readonly older: readonly OlderVersion[];
+}
+
+interface OlderVersion {
+  readonly version: string;
+  readonly moment: Moment;
+  readonly files: readonly Link[];
+}
+
+interface Moment {
+  /** ISO 8601. */
+  readonly exact: string;
+  /** For people, UTC. */
+  readonly day: string;
+}
+
+interface PageRelease {
+  readonly anchor: string;
+  readonly codename: string;
+  readonly version: string;
+  readonly latest: Link;
+  readonly images: readonly PageImage[];
+}
+
+/** What the template gets: nothing in it is markup. */
+interface Page {
+  readonly generator: string;
+  readonly style: string;
+  readonly releases: readonly PageRelease[];
+}
+
+const purposes: Readonly<Record<Format, string>> = {
+  qcow2: "for QEMU, libvirt, Proxmox and OpenStack",
+  "tar.zst": "a sparse archive of the raw disk, disk.raw",
+};
+
+const firmwareNames: Readonly<Record<Firmware, string>> = {
+  bios: "BIOS",
+  uefi: "UEFI",
+  "uefi-secure-boot": "UEFI, Secure Boot",
+};
+
+const accelerationNames = { kvm: "KVM", tcg: "emulated (TCG)" } as const;
+
+const attachmentNames: Readonly<Record<BootCheckAttachment, string>> = {
+  log: "console",
+  png: "screenshot",
+  xml: "JUnit",
+};
+
+/** Where Debian's package ovmf has firmware that needs no writable variables. */
+const ovmf = "/usr/share/ovmf/OVMF.fd";
+
+const eta = new Eta({ views: import.meta.dirname, cache: true });
+const style = readFileSync(join(import.meta.dirname, "page.css"), "utf8");
+
+/** The text of index.html: the same for the same releases, whenever it is made. */
+export function indexPage(releases: readonly CatalogueRelease[]): string {
+  const page: Page = { generator, style, releases: releases.map(pageRelease) };
+  return eta.render("./page.eta", page);
+}
+
+function pageRelease({
+  codename,
+  version,
+  images,
+}: CatalogueRelease): PageRelease {
+  return {
+    anchor: codename,
+    codename,
+    version,
+    latest: linkTo(`${latestLink(codename)}/`),
+    images: images.map(pageImage),
+  };
+}
+
+function pageImage({ newest, older }: CatalogueImage): PageImage {
+  const { record, build, bootChecks } = newest;
+  const { definition, version } = record;
+  const milestones = [
+    ...new Set(
+      bootChecks.flatMap(({ milestoneSeconds }) =>
+        Object.keys(milestoneSeconds),
+      ),
+    ),
+  ];
+  return {
+    anchor: definition.name,
+    name: definition.name,
+    description: definition.description,
+    version,
+    facts: factsOf(newest),
+    downloads: downloadsOf(record),
+    documents: [
+      ...linksTo(record, "json", "manifest"),
+      ...linksTo(record, "packages.txt", "package list"),
+    ],
+    sums: linkTo(`${versionDirectory(imageNameOf(record))}/${sumsFileName}`),
+    milestones,
+    bootChecks: bootChecks.map((check) =>
+      pageBootCheck(record, check, milestones),
+    ),
+    kernel: bootChecks[0]?.kernel,
+    packages: build?.packages ?? [],
+    verifyCommand: `sha512sum --check --ignore-missing ${sumsFileName}`,
+    bootCommands: bootCommandsOf(record),
+    older: older.map(olderVersion),
+  };
+}
+
+function factsOf({
+  record,
+  build,
+  bootChecks,
+}: NewestImage): [string, string][] {
+  const { definition, key, publishedAt } = record;
+  const facts: [string, string][] = [
+    ["Published", momentOf(publishedAt).day],
+    ["Architecture", definition.architecture],
+    [
+      "Disk",
+      `${definition.disk.sizeGiB} GiB${definition.bootCheck.rootGrows ? ", grows" : ""}`,
+    ],
+  ];
+  const kernel = bootChecks[0]?.kernel;
+  if (kernel !== undefined) facts.push(["Kernel", kernel]);
+  if (build !== undefined)
+    facts.push(["Packages", String(build.packages.length)]);
+  facts.push(["Build", buildId(key)]);
+  return facts;
+}
+
+function downloadsOf(record: PublicationRecord): Download[] {
+  return formats.toReversed().flatMap((format) => {
+    const file = fileOf(record, format);
+    if (file === undefined) return [];
+    const image = imageNameOf(record);
+    const latest = `${latestLink(image.release)}/${undatedName(image, file.path)}`;
+    return {
+      ...linkTo(file.path),
+      format,
+      purpose: purposes[format],
+      size: sizeText(file.sizeBytes),
+      sha512: file.sha512,
+      latest: { ...linkTo(latest), text: latest },
+    };
+  });
+}
+
+function pageBootCheck(
+  record: PublicationRecord,
+  check: BootCheckRecord,
+  milestones: readonly string[],
+): PageBootCheck {
+  const { firmware, acceleration, milestoneSeconds } = check;
+  return {
+    firmware: firmwareNames[firmware],
+    acceleration: accelerationNames[acceleration],
+    seconds: milestones.map((name) => milestoneSeconds[name]?.toFixed(1) ?? ""),
+    evidence: bootCheckAttachments.flatMap((attachment) =>
+      linksTo(
+        record,
+        `boot-${firmware}.${attachment}`,
+        attachmentNames[attachment],
+      ),
+    ),
+  };
+}
+
+function bootCommandsOf(record: PublicationRecord): PageImage["bootCommands"] {
+  const file = fileOf(record, "qcow2");
+  if (file === undefined) return [];
+  const { firmware, memoryMiB } = record.definition.bootCheck;
+  const command = (extra: string) =>
+    [
+      `qemu-system-x86_64 -machine q35,accel=kvm:tcg -cpu max -m ${memoryMiB}${extra}`,
+      "  -nographic -nic user,model=virtio-net-pci",
+      `  -drive file=${fileName(file.path)},format=qcow2,if=virtio,snapshot=on`,
+    ].join(" \\\n");
+  const bios = firmware.includes("bios")
+    ? [{ firmware: "BIOS", command: command("") }]
+    : [];
+  const uefi = firmware.some((each) => each !== "bios")
+    ? [{ firmware: "UEFI", command: command(` \\\n  -bios ${ovmf}`) }]
+    : [];
+  return [...bios, ...uefi];
+}
+
+function olderVersion(record: PublicationRecord): OlderVersion {
+  return {
+    version: record.version,
+    moment: momentOf(record.publishedAt),
+    files: [...formats.toReversed(), "json" as const].flatMap((suffix) =>
+      linksTo(record, suffix, suffix === "json" ? "manifest" : suffix),
+    ),
+  };
+}
+
+/** A link to one file of an image, or none when it has no such file. */
+function linksTo(
+  record: PublicationRecord,
+  suffix: FileSuffix,
+  text: string,
+): Link[] {
+  const file = fileOf(record, suffix);
+  return file === undefined ? [] : [{ ...linkTo(file.path), text }];
+}
+
+function linkTo(path: string): Link {
+  return {
+    text: fileName(path),
+    href: path.split("/").map(encodeURIComponent).join("/"),
+  };
+}
+
+function momentOf(exact: string): Moment {
+  const format = new Intl.DateTimeFormat("en-GB", {
+    dateStyle: "long",
+    timeZone: "UTC",
+  });
+  return { exact, day: format.format(new Date(exact)) };
+}
+
+/** In MiB, as people compare downloads; small files in KiB. */
+function sizeText(bytes: number): string {
+  const kibibytes = bytes / 1024;
+  if (kibibytes < 1024) return `${Math.max(1, Math.round(kibibytes))} KiB`;
+  const mebibytes = kibibytes / 1024;
+  return mebibytes < 1024
+    ? `${Math.round(mebibytes)} MiB`
+    : `${(mebibytes / 1024).toFixed(1)} GiB`;
+}
