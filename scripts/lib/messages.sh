@@ -21,7 +21,7 @@ show_usage() {
 with_progress() {
   local title="$1" log ticker status=0
   shift
-  log="$(mktemp)"
+  log="$(make_log)"
   say "$title …"
   tell_progress "$BASHPID" "$title" "$log" &
   ticker=$!

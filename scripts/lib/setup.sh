@@ -78,7 +78,9 @@ install_what_is_missing() {
     flock 8
     look_for_what_is_missing "$@"
   fi
-  trap remove_incoming EXIT
+  remove_incoming_at_exit
+  # Some installers take Ctrl-C for an ordinary failure, after which another way would be tried.
+  trap 'say "Interrupted. Run this again to go on."; exit 130' INT
   remove_incoming
   say "This will be installed:$(describe_what_is_missing)"
   if ((${#MISSING_PACKAGES[@]} > 0)); then install_packages "${MISSING_PACKAGES[@]}"; fi
@@ -93,8 +95,19 @@ make_incoming() {
   mktemp --directory "$TOOLS/incoming.XXXXXX"
 }
 
+# make_log: a new file that goes where what is incoming goes.
+make_log() {
+  mktemp "$TOOLS/incoming.XXXXXX"
+}
+
 remove_incoming() {
   rm -rf "$TOOLS"/incoming.*
+}
+
+# A process that this one has just started still has its trap, and would run it if it were ended at once.
+remove_incoming_at_exit() {
+  # shellcheck disable=SC2064 # the process that is meant is this one
+  trap "if ((BASHPID == $BASHPID)); then remove_incoming; fi" EXIT
 }
 
 # move_in NEW PLACE

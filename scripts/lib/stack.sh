@@ -9,7 +9,7 @@ OWN_BACKEND="$STATE/backend"
 use_project_environment() {
   export PULUMI_HOME="${PULUMI_HOME:-$STATE/pulumi-home}"
   export PULUMI_SKIP_UPDATE_CHECK=true
-  # Every plugin comes with the Node packages; nothing is to be fetched behind the user's back.
+  # Plugins come with the Node packages, or by `scripts/pulumi plugin install`; never behind the user's back.
   export PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION=true
   # One platform failing stops nothing else.
   export PULUMI_CONTINUE_ON_ERROR="${PULUMI_CONTINUE_ON_ERROR:-true}"

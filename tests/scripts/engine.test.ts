@@ -135,7 +135,7 @@ describe("the engine", () => {
     );
     const { exitCode, all } = await runBash(
       checkout,
-      "(trap remove_incoming EXIT; install_engine)",
+      "(remove_incoming_at_exit; install_engine)",
       {
         PATH: await makePath({ go: failing }),
         CLOUD_IMAGES_PULUMI_RELEASES: unreachable,
