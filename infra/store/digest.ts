@@ -27,17 +27,6 @@ export async function sha256OfFile(
 }
 
 /**
- * sha512 and size of a file.
- * @throws the operating system's error when it cannot be read.
- */
-export async function sha512OfFile(
-  path: string,
-): Promise<{ readonly sha512: string; readonly sizeBytes: number }> {
-  const { digests, sizeBytes } = await digestFile(path, ["sha512"]);
-  return { sha512: digests[0] as string, sizeBytes };
-}
-
-/**
  * Both digests of a file, in one pass.
  * @throws the operating system's error when it cannot be read.
  */

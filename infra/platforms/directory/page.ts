@@ -118,7 +118,7 @@ const firmwareNames: Readonly<Record<Firmware, string>> = {
   "uefi-secure-boot": "UEFI, Secure Boot",
 };
 
-const accelerationNames = { kvm: "KVM", tcg: "emulated (TCG)" } as const;
+const accelerationNames = { kvm: "KVM", tcg: "emulated" } as const;
 
 const attachmentNames: Readonly<Record<BootCheckAttachment, string>> = {
   log: "console",
@@ -186,11 +186,7 @@ function pageImage({ newest, older }: CatalogueImage): PageImage {
   };
 }
 
-function factsOf({
-  record,
-  build,
-  bootChecks,
-}: NewestImage): [string, string][] {
+function factsOf({ record, build }: NewestImage): [string, string][] {
   const { definition, key, publishedAt } = record;
   const facts: [string, string][] = [
     ["Published", momentOf(publishedAt).day],
@@ -200,8 +196,6 @@ function factsOf({
       `${definition.disk.sizeGiB} GiB${definition.bootCheck.rootGrows ? ", grows" : ""}`,
     ],
   ];
-  const kernel = bootChecks[0]?.kernel;
-  if (kernel !== undefined) facts.push(["Kernel", kernel]);
   if (build !== undefined)
     facts.push(["Packages", String(build.packages.length)]);
   facts.push(["Build", buildId(key)]);
@@ -253,7 +247,7 @@ function bootCommandsOf(record: PublicationRecord): PageImage["bootCommands"] {
     [
       `qemu-system-x86_64 -machine q35,accel=kvm:tcg -cpu max -m ${memoryMiB}${extra}`,
       "  -nographic -nic user,model=virtio-net-pci",
-      `  -drive file=${fileName(file.path)},format=qcow2,if=virtio,snapshot=on`,
+      `  -drive if=virtio,snapshot=on,file=${fileName(file.path)}`,
     ].join(" \\\n");
   const bios = firmware.includes("bios")
     ? [{ firmware: "BIOS", command: command("") }]

@@ -184,9 +184,9 @@ async function placeFiles(
   sources: ImageSources,
   existing: PublicationRecord | undefined,
 ): Promise<PublishedFile[]> {
-  const recorded = (path: string) =>
-    existing?.files.find((file) => file.path === path);
-  const tree: FileTree = { root, store, image: inputs, recorded };
+  const recorded = new Set(existing?.files.map(({ path }) => path));
+  const isRecorded = (path: string) => recorded.has(path);
+  const tree: FileTree = { root, store, image: inputs, isRecorded };
   const directory = join(root, inputs.release);
   try {
     return await withPrivateDirectory(

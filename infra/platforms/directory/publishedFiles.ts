@@ -1,9 +1,10 @@
 /** An image's files on their way out of the store, and in the file tree. */
 
+import { createHash } from "node:crypto";
 import { chmod, constants, copyFile, lstat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { StoreError } from "../../errors.ts";
-import { digestsOfFile, sha512OfFile } from "../../store/digest.ts";
+import { digestsOfFile, type FileDigests } from "../../store/digest.ts";
 import { unlessMissing } from "../../store/directories.ts";
 import type { DirectoryStore } from "../../store/directoryStore.ts";
 import type { PublishedFile } from "../../store/records.ts";
@@ -19,8 +20,8 @@ export interface FileTree {
   readonly root: string;
   readonly store: DirectoryStore;
   readonly image: ImageName;
-  /** What the record of this publication, where there is one, says of a path: such a file is ours. */
-  readonly recorded: (path: string) => PublishedFile | undefined;
+  /** Whether this publication's record, where there is one, has a path: such a file is ours. */
+  readonly isRecorded: (path: string) => boolean;
 }
 
 /** A file that is in its place, or has a draft that only needs to be moved there. */
@@ -43,17 +44,14 @@ export async function prepareFile(
 ): Promise<PreparedFile> {
   const path = filePath(tree.image, source.suffix);
   const place = join(tree.root, path);
-  const recorded = tree.recorded(path);
-  const present = await digestIfPresent(place);
-  if (recorded !== undefined && present?.sha512 === recorded.sha512) {
-    return { file: recorded, draft: undefined };
+  const present = await digestsIfPresent(place);
+  if (present?.sha256 === sha256OfSource(source)) {
+    return { file: publishedFile(path, present), draft: undefined };
   }
+  if (present !== undefined && !tree.isRecorded(path)) refuseForeignFile(place);
   const draft = join(incoming, source.suffix);
-  const { sha512, sizeBytes } = await makeDraft(tree, draft, source);
-  const file = { path, sizeBytes, sha512 };
-  if (present?.sha512 === sha512) return { file, draft: undefined };
-  if (present !== undefined && recorded === undefined) refuseForeignFile(place);
-  return { file, draft };
+  const digests = await makeDraft(tree, draft, source);
+  return { file: publishedFile(path, digests), draft };
 }
 
 /** What is wrong with a published file, in a short sentence, or `undefined` when all is well. */
@@ -61,39 +59,51 @@ export async function examineFile(
   root: string,
   file: PublishedFile,
 ): Promise<string | undefined> {
-  const present = await digestIfPresent(join(root, file.path));
+  const present = await digestsIfPresent(join(root, file.path));
   if (present === undefined) return `${file.path} is missing`;
   return present.sha512 === file.sha512
     ? undefined
     : `${file.path} was altered`;
 }
 
-async function makeDraft(tree: FileTree, draft: string, source: FileSource) {
+async function makeDraft(
+  tree: FileTree,
+  draft: string,
+  source: FileSource,
+): Promise<FileDigests> {
   if ("content" in source) await writeFile(draft, source.content);
   else {
-    await copyFile(
-      await tree.store.file(source.artifact.sha256),
-      draft,
-      constants.COPYFILE_FICLONE,
-    );
+    const artifact = await tree.store.file(source.artifact.sha256);
+    await copyFile(artifact, draft, constants.COPYFILE_FICLONE);
   }
   await chmod(draft, publishedMode);
   const digests = await digestsOfFile(draft);
-  if ("artifact" in source && digests.sha256 !== source.artifact.sha256) {
-    throw new StoreError(
-      `The artifact ${source.artifact.sha256} in the store ${tree.store.location} was altered: its bytes have the sha256 ${digests.sha256}. Nothing was published. Refresh the stack and run \`pulumi up\`, which makes it anew.`,
-    );
-  }
-  return digests;
+  if (digests.sha256 === sha256OfSource(source)) return digests;
+  throw new StoreError(
+    `The file for ${tree.image.definition}-${tree.image.version}.${source.suffix} was altered in the store ${tree.store.location}: its bytes have the sha256 ${digests.sha256}, not ${sha256OfSource(source)}. Nothing was published. Refresh the stack and run \`pulumi up\`, which makes it anew.`,
+  );
 }
 
-/** A link or a directory counts as a file that is not what was published. */
-async function digestIfPresent(
+function sha256OfSource(source: FileSource): string {
+  if ("artifact" in source) return source.artifact.sha256;
+  return createHash("sha256").update(source.content).digest("hex");
+}
+
+function publishedFile(
   path: string,
-): Promise<{ readonly sha512: string } | undefined> {
+  { sizeBytes, sha512 }: Omit<FileDigests, "sha256">,
+): PublishedFile {
+  return { path, sizeBytes, sha512 };
+}
+
+/** A link or a directory counts as a file with other content than any. */
+async function digestsIfPresent(
+  path: string,
+): Promise<(Omit<FileDigests, "sha256"> & { sha256: string }) | undefined> {
   const status = await unlessMissing(lstat(path));
   if (status === undefined) return undefined;
-  return status.isFile() ? sha512OfFile(path) : { sha512: "" };
+  if (status.isFile()) return digestsOfFile(path);
+  return { sha256: "", sha512: "", sizeBytes: 0 };
 }
 
 function refuseForeignFile(place: string): never {

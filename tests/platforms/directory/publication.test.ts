@@ -251,7 +251,9 @@ describe("what is not proven is not published", () => {
     await writeFile(path, "altered");
     const error = await refusal(inputsFor());
     expect(error).toBeInstanceOf(StoreError);
-    expect(error.message).toMatch(/was altered: .* Nothing was published/);
+    expect(error.message).toMatch(
+      /was altered in the store .* Nothing was published/,
+    );
   });
 });
 
