@@ -6,7 +6,7 @@
 
 import { spawn } from "node:child_process";
 import { constants } from "node:fs";
-import { access, writeFile } from "node:fs/promises";
+import { access, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Firmware } from "../../definitions/definition.ts";
 import { probeSector, probeSign } from "./probeSector.ts";
@@ -16,6 +16,9 @@ import type { Acceleration } from "./request.ts";
 
 /** Real kvm answers within half a second; translation, in two. In milliseconds. */
 const probePatience = 5_000;
+
+/** SeaBIOS reads nothing from a disk of a single sector. */
+const probeDiskBytes = 1024 * 1024;
 
 /** kvm where a guest proves that it works for this firmware's machine, else tcg. */
 export async function chooseAcceleration(
@@ -46,6 +49,7 @@ export async function probe(
 ): Promise<boolean> {
   const disk = join(directory, "probe.raw");
   await writeFile(disk, probeSector);
+  await truncate(disk, probeDiskBytes);
   signal.throwIfAborted();
   const { promise, resolve } = Promise.withResolvers<boolean>();
   const child = spawn(
@@ -58,8 +62,10 @@ export async function probe(
     ],
     { detached: true, stdio: ["ignore", "pipe", "ignore"] },
   );
+  let said = "";
   child.stdout.on("data", (data: Buffer) => {
-    if (data.includes(probeSign)) resolve(true);
+    said += data.toString("latin1");
+    if (said.includes(probeSign)) resolve(true);
   });
   child.on("error", () => resolve(false));
   child.on("close", () => resolve(false));

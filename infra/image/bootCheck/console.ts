@@ -19,8 +19,8 @@ export interface SignSeen {
 /** What a chunk brought to light that was not known before. */
 export interface ConsoleNews {
   readonly milestones: readonly ConsoleMilestone[];
-  /** The first sign of failure of all; later ones are only its consequences. */
-  readonly sign: SignSeen | undefined;
+  /** Whether the first sign of failure of all has come; later ones are only its consequences. */
+  readonly failed: boolean;
 }
 
 export type ConsoleMilestone =
@@ -49,6 +49,16 @@ const unfinishedEscape =
   // biome-ignore lint/suspicious/noControlCharactersInRegex: escape sequences consist of them.
   /\x1b(?:\[[0-?]*[ -/]*|\][^\x07\x1b]{0,64}\x1b?|[ -/]*)$/;
 
+/** Menus move the cursor where others end a line. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: escape sequences consist of them.
+const cursorMove = /\x1b\[[0-9;]*[Hf]/g;
+
+/** Frames and fill of menus, which say nothing: four and more of a character that is no letter or digit. */
+const fill = /([^\p{L}\p{N}])\1{7,}/gu;
+
+/** Longest line in a message, in characters; of a longer one, both ends are shown. */
+const longestShown = 240;
+
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is to be removed.
 const otherControls = /[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]/g;
 
@@ -60,6 +70,8 @@ export class Console {
   #current = "";
   #unfinished = "";
   #sign: SignSeen | undefined;
+  /** A sign is often complete before its line is. */
+  #signLineGrows = false;
   #poweredDown = false;
 
   /** Takes what came next from the port. */
@@ -77,7 +89,7 @@ export class Console {
       this.#current = (this.#current + part).slice(-longestLine);
       this.#examine(milestones);
     }
-    return { milestones, sign: hadSign ? undefined : this.#sign };
+    return { milestones, failed: !hadSign && this.#sign !== undefined };
   }
 
   /** The line that has not ended yet: where prompts stand. */
@@ -85,14 +97,19 @@ export class Console {
     return this.#current;
   }
 
+  /** The first sign of failure, with as much of its line as has come. */
+  get sign(): SignSeen | undefined {
+    return this.#sign;
+  }
+
   /** Whether the kernel said that it switches the machine off. */
   get poweredDown(): boolean {
     return this.#poweredDown;
   }
 
-  /** The last lines that are not empty, the unfinished one included. */
+  /** The last lines that are not empty, the unfinished one included, without fill and overlength. */
   tail(count: number): readonly string[] {
-    const all = [...this.#lines, this.#current];
+    const all = [...this.#lines, this.#current].map(shown);
     return all.filter((line) => line.trim() !== "").slice(-count);
   }
 
@@ -102,6 +119,7 @@ export class Console {
       this.#lines = this.#lines.slice(-keptLines);
     }
     this.#current = "";
+    this.#signLineGrows = false;
   }
 
   #examine(milestones: ConsoleMilestone[]): void {
@@ -111,8 +129,19 @@ export class Console {
       if (pattern.test(line)) this.#reach(name, milestones);
     }
     if (powerDownPattern.test(line)) this.#poweredDown = true;
-    const sign = this.#sign === undefined ? findSign(line) : undefined;
-    if (sign !== undefined) this.#sign = { sign, line };
+    this.#lookForSign(line);
+  }
+
+  #lookForSign(line: string): void {
+    if (this.#sign !== undefined) {
+      if (this.#signLineGrows)
+        this.#sign = { ...this.#sign, line: shown(line) };
+      return;
+    }
+    const sign = findSign(line);
+    if (sign === undefined) return;
+    this.#sign = { sign, line: shown(line) };
+    this.#signLineGrows = true;
   }
 
   #reach(name: ConsoleMilestone, milestones: ConsoleMilestone[]): void {
@@ -122,9 +151,22 @@ export class Console {
   }
 }
 
-/** The text without escape sequences and control characters; line ends and tabs stay. */
+/**
+ * The text without escape sequences and control characters. Line ends and tabs stay, and a move of the
+ * cursor becomes a line end.
+ */
 export function stripEscapes(text: string): string {
-  return text.replace(escapeSequence, "").replace(otherControls, "");
+  return text
+    .replace(cursorMove, "\n")
+    .replace(escapeSequence, "")
+    .replace(otherControls, "");
+}
+
+function shown(line: string): string {
+  const plain = line.replace(fill, "$1$1$1").trimEnd();
+  if (plain.length <= longestShown) return plain;
+  const half = longestShown / 2;
+  return `${plain.slice(0, half)} … ${plain.slice(-half)}`;
 }
 
 /** The first sign of failure in a line. */

@@ -68,6 +68,11 @@ export function judge(
       verdict: switchesOff(observation),
       seconds: milestoneSeconds.off ?? end,
     },
+    {
+      name: "the display can be recorded",
+      verdict: hasDisplay(observation),
+      seconds: end,
+    },
   ];
 }
 
@@ -140,6 +145,13 @@ function switchesOff(observation: Observation): Verdict {
   }
   if (exitCode !== 0) return failed(`qemu's exit code is ${exitCode}`);
   return passed;
+}
+
+function hasDisplay({ report, hasScreenshot }: Observation): Verdict {
+  if (hasScreenshot) return passed;
+  // Where the boot failed, qemu may be gone as well: that is said elsewhere.
+  if (report.kind !== "complete") return notReported;
+  return failed("qemu did not deliver a picture");
 }
 
 const notReported: Verdict = {

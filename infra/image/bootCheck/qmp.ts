@@ -23,6 +23,8 @@ const messageSchema = z.union([
   }),
 ]);
 
+type Message = z.infer<typeof messageSchema>;
+
 interface Waiting {
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: Error) => void;
@@ -71,12 +73,13 @@ export class Qmp {
   #receive(text: string): void {
     const lines = (this.#unfinished + text).split("\n");
     this.#unfinished = lines.pop() ?? "";
-    for (const line of lines.filter((line) => line.trim() !== "")) {
-      this.#handle(messageSchema.parse(JSON.parse(line)));
+    for (const line of lines) {
+      const message = readMessage(line);
+      if (message !== undefined) this.#handle(message);
     }
   }
 
-  #handle(message: z.infer<typeof messageSchema>): void {
+  #handle(message: Message): void {
     if ("event" in message) {
       this.#onEvent({ name: message.event, data: message.data });
       return;
@@ -96,5 +99,14 @@ export class Qmp {
       reject(new Error("qemu ended before it answered"));
     }
     this.#waiting.clear();
+  }
+}
+
+/** Undefined for what is no message of use: a wrong one then shows as an answer that does not come. */
+function readMessage(line: string): Message | undefined {
+  try {
+    return messageSchema.safeParse(JSON.parse(line)).data;
+  } catch {
+    return undefined;
   }
 }

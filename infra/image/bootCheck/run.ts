@@ -85,7 +85,8 @@ class Watch {
   #firmwareText = "";
   #reportText = "";
   #report: ReportState = { kind: "absent" };
-  #sign: Extract<Ending, { kind: "sign" }> | undefined;
+  /** Where the first sign of failure stood. */
+  #failed: Console | undefined;
   #screenshot: Promise<boolean> | undefined;
 
   constructor(run: Run) {
@@ -142,7 +143,7 @@ class Watch {
     await this.#closeLog();
     return {
       // What led to an end says more than the end.
-      ending: this.#sign ?? ending,
+      ending: this.#signEnding() ?? ending,
       acceleration: this.#run.machine.acceleration,
       milestoneSeconds: this.#milestoneSeconds,
       durationSeconds,
@@ -173,14 +174,13 @@ class Watch {
     this.#log.write(chunk);
     const news = this.#console.feed(chunk);
     for (const milestone of news.milestones) this.#reach(milestone);
-    if (news.sign !== undefined) this.#fail({ kind: "sign", seen: news.sign });
+    if (news.failed) this.#fail(this.#console);
     this.#stepLogin();
   }
 
   #onFirmware(chunk: Buffer): void {
     this.#firmwareText += chunk.toString("latin1");
-    const { sign } = this.#firmware.feed(chunk);
-    if (sign !== undefined) this.#fail({ kind: "sign", seen: sign });
+    if (this.#firmware.feed(chunk).failed) this.#fail(this.#firmware);
   }
 
   #onReport(chunk: Buffer): void {
@@ -221,9 +221,17 @@ class Watch {
     }
   }
 
-  #fail(sign: Extract<Ending, { kind: "sign" }>): void {
-    this.#sign ??= sign;
-    setTimeout(() => this.#end(sign), signGrace).unref();
+  #fail(console: Console): void {
+    this.#failed ??= console;
+    setTimeout(() => {
+      const ending = this.#signEnding();
+      if (ending !== undefined) this.#end(ending);
+    }, signGrace).unref();
+  }
+
+  #signEnding(): Ending | undefined {
+    const seen = this.#failed?.sign;
+    return seen && { kind: "sign", seen };
   }
 
   /** Only the first end counts. */

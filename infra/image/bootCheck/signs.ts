@@ -18,6 +18,7 @@ export interface Sign {
 export const signs: readonly Sign[] = [
   { name: "firmware that finds nothing to boot", pattern: /No bootable/ },
   { name: "UEFI failing to start the image", pattern: /BdsDxe: failed/ },
+  { name: "UEFI's own shell", pattern: /UEFI Interactive Shell/ },
   { name: "a Secure Boot refusal", pattern: /Security Violation/i },
   { name: "a Secure Boot refusal", pattern: /bad shim signature/ },
   { name: "GRUB's rescue prompt", pattern: /grub rescue>/ },
@@ -26,7 +27,11 @@ export const signs: readonly Sign[] = [
     name: "GRUB missing a device",
     pattern: /error: no such (device|partition)/,
   },
-  { name: "GRUB missing a file", pattern: /error: file .* not found/ },
+  // Not a missing module (`….mod'`): GRUB goes on without, or ends in its rescue prompt.
+  {
+    name: "GRUB missing a file",
+    pattern: /error: file .*(?<!\.mod)' not found/,
+  },
   { name: "GRUB not knowing a file system", pattern: /unknown filesystem/ },
   { name: "GRUB without a kernel", pattern: /you need to load the kernel/ },
   { name: "a kernel panic", pattern: /Kernel panic - not syncing/ },

@@ -1,0 +1,76 @@
+import { describe, expect, test } from "vitest";
+import {
+  availableMemoryMiB,
+  type Host,
+  requireAll,
+  thisHost,
+} from "../../../infra/image/bootCheck/requirements.ts";
+import {
+  definitionWith,
+  diskOf,
+  requestFor,
+  withDirectory,
+} from "./fixtures.ts";
+
+const sector = new Uint8Array(512);
+
+/** The problem with a host that differs from this one. */
+async function problemWith(
+  changes: Partial<Host>,
+  bootCheck: Parameters<typeof definitionWith>[0] = {},
+): Promise<string> {
+  let problem = "none";
+  await withDirectory(async (directory) => {
+    const definition = definitionWith(bootCheck);
+    const disk = await diskOf(directory, sector);
+    const request = requestFor(directory, disk, { definition });
+    const host = { ...(await thisHost()), ...changes };
+    await requireAll(request, host).catch((error: Error) => {
+      problem = `${error.name}: ${error.message}`;
+    });
+  });
+  return problem;
+}
+
+describe("before a boot check starts", () => {
+  test("this machine will do", async () => {
+    expect(await problemWith({})).toBe("none");
+  });
+
+  test("an image for another architecture is refused", async () => {
+    expect(await problemWith({ architecture: "arm64" })).toBe(
+      "UserError: debian-13-nocloud-amd64 is an image for amd64, and this machine is arm64. Run its boot check on a machine of the image's architecture.",
+    );
+  });
+
+  test("too little memory is refused, with the numbers", async () => {
+    expect(
+      await problemWith({ availableMemoryMiB: 319 }, { memoryMiB: 64 }),
+    ).toBe(
+      "UserError: The boot check of debian-13-nocloud-amd64 needs 320 MiB of memory (64 for the guest, 256 for qemu), and 319 MiB are available. Run fewer builds at once, or lower bootCheck.memoryMiB in its definition.",
+    );
+    expect(
+      await problemWith({ availableMemoryMiB: 320 }, { memoryMiB: 64 }),
+    ).toBe("none");
+  });
+
+  test("a missing program is named with its package", async () => {
+    expect(await problemWith({ path: "/nonexistent" })).toBe(
+      "UserError: A boot check needs qemu-system-x86_64, which is not on PATH. Install the Debian package qemu-system-x86.",
+    );
+  });
+
+  test("a disk smaller than the image is refused", async () => {
+    expect(await problemWith({}, { diskSizeGiB: 0.0001 })).toMatch(
+      /^UserError: The boot check of .* gives it a disk of 0\.0001 GiB/,
+    );
+  });
+});
+
+test("available memory is read from /proc/meminfo", () => {
+  const text = "MemTotal:  24684612 kB\nMemAvailable:   12345678 kB\n";
+  expect(availableMemoryMiB(text)).toBe(12056);
+  expect(() => availableMemoryMiB("MemTotal: 1 kB\n")).toThrow(
+    /does not say how much memory is available/,
+  );
+});
