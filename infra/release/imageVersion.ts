@@ -11,7 +11,7 @@ import { BootCheck } from "../image/bootCheck.ts";
 import { FaiImage } from "../image/faiImage.ts";
 import { ImageFormat } from "../image/imageFormat.ts";
 import { DirectoryPublication } from "../platforms/directory/directoryPublication.ts";
-import { type Format, formats } from "../store/records.ts";
+import { formats } from "../store/records.ts";
 
 /** One key of one definition. */
 export interface ImageVersionArgs {
@@ -45,10 +45,8 @@ const places = {
 export class ImageVersion extends pulumi.ComponentResource {
   /** `YYYYMMDD-N`. */
   readonly version: pulumi.Output<Version>;
-  /** Where it is published, relative to the published directory. */
-  readonly directory: pulumi.Output<string>;
-  /** The published image, in each format, relative to the published directory. */
-  readonly files: pulumi.Output<Partial<Record<Format, string>>>;
+  /** Its published files, relative to the published directory. */
+  readonly files: pulumi.Output<string[]>;
   /** How the boot check ran the image. */
   readonly acceleration: pulumi.Output<"kvm" | "tcg">;
 
@@ -98,18 +96,14 @@ export class ImageVersion extends pulumi.ComponentResource {
         definition: definition.name,
         formats: [...formats],
         firmware: [...definition.bootCheck.firmware],
-        sources: pulumi.all([
-          ...converted.map(({ sha256 }) => sha256),
-          ...checks.map(({ checkedAt }) => checkedAt),
-        ]),
+        rawSha256,
       },
-      child,
+      { ...child, dependsOn: [...converted, ...checks] },
     );
 
     this.version = image.version;
-    this.directory = publication.directory;
     this.files = publication.files;
-    this.acceleration = pulumi.output(checks[0]?.acceleration ?? "tcg");
-    this.registerOutputs({ version: this.version, files: this.files });
+    this.acceleration = publication.acceleration;
+    this.registerOutputs({ key });
   }
 }

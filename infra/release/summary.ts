@@ -2,7 +2,6 @@
 
 import * as pulumi from "@pulumi/pulumi";
 import type { Definition } from "../definitions/definition.ts";
-import type { Format } from "../store/records.ts";
 import type { ImageVersion } from "./imageVersion.ts";
 
 /** The newest version of one definition. */
@@ -21,17 +20,16 @@ export function summaryText(
   images: readonly SummarisedImage[],
 ): pulumi.Output<string> {
   const paragraphs = images.map(({ definition, image }) => {
-    const { version, directory, files, acceleration } = image;
-    return pulumi
-      .all([version, directory, files, acceleration])
-      .apply(([version, directory, files, acceleration]) =>
-        imageParagraph(root, definition, {
-          version,
-          directory,
-          files,
-          acceleration,
-        }),
+    const { version, files, acceleration } = image;
+    const paragraph = pulumi
+      .all([version, files, acceleration])
+      .apply(([version, files, acceleration]) =>
+        imageParagraph(root, definition, { version, files, acceleration }),
       );
+    return pulumi.recover(
+      paragraph,
+      () => `${definition.name}: this version was not published.`,
+    );
   });
   return pulumi
     .all(paragraphs)
@@ -43,8 +41,7 @@ export function summaryText(
 /** What is known of an image once it is published; paths are relative to the root. */
 export interface PublishedImage {
   readonly version: string;
-  readonly directory: string;
-  readonly files: Partial<Record<Format, string>>;
+  readonly files: readonly string[];
   readonly acceleration: "kvm" | "tcg";
 }
 
@@ -52,14 +49,16 @@ export interface PublishedImage {
 export function imageParagraph(
   root: string,
   { name, bootCheck }: Definition,
-  { version, directory, files, acceleration }: PublishedImage,
+  { version, files, acceleration }: PublishedImage,
 ): string {
-  const qcow2 = `${root}/${files.qcow2}`;
+  const file = (suffix: string) =>
+    `${root}/${files.find((path) => path.endsWith(`-${version}.${suffix}`))}`;
+  const qcow2 = file("qcow2");
   return [
     `${name}, version ${version}`,
     `  Image:    ${qcow2}`,
-    `  Raw disk: ${root}/${files["tar.zst"]}`,
-    `  Manifest: ${root}/${directory}/${name}-${version}.json`,
+    `  Raw disk: ${file("tar.zst")}`,
+    `  Manifest: ${file("json")}`,
     `  Boot it:  ${bootCommand(qcow2, bootCheck.memoryMiB, acceleration)}`,
     "            Ctrl-A X ends it; the file is not written to.",
   ].join("\n");

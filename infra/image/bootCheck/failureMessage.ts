@@ -31,7 +31,9 @@ export function failureMessage(failure: Failure): string {
 
 function problemOf({ name, verdict }: Assertion): readonly string[] {
   if (verdict.kind !== "failed") return [];
-  return [`Not proved: ${name}: ${verdict.problem.trimEnd()}.`];
+  const problem = verdict.problem.trimEnd();
+  const end = /[.!?]$/.test(problem) ? "" : ".";
+  return [`Not proved: ${name}: ${problem}${end}`];
 }
 
 function section(title: string, lines: readonly string[]): readonly string[] {

@@ -39,10 +39,13 @@ const loginInterval = 1_000;
 /** How many of the last lines are kept for messages. */
 const tailLines = 20;
 
+/** SeaBIOS says a few thousand bytes; a guest may go on writing to its port. */
+const firmwareLimitBytes = 1024 * 1024;
+
 /** Any line lets the guest switch itself off. */
 const goAhead = "off\n";
 
-/** What is known of each milestone, for people. */
+/** What reaching each milestone is called, for people. */
 const progressTexts: Readonly<Record<Milestone, string>> = {
   firmware: "first output",
   kernel: "kernel started",
@@ -66,7 +69,7 @@ export async function runMachine(
     await watch.stop();
     return await watch.observation(ending);
   } finally {
-    watch.kill();
+    await watch.close();
   }
 }
 
@@ -128,12 +131,15 @@ class Watch {
     await this.#takeScreenshot();
     this.#qmp.execute("quit").catch(() => {});
     await Promise.race([this.#qemu.ended, delay(qemuPatience)]);
-    this.kill();
+    this.#qemu.kill();
     await this.#qemu.ended;
   }
 
-  kill(): void {
+  /** Leaves nothing running or open, whatever happened before. */
+  async close(): Promise<void> {
     this.#qemu.kill();
+    await this.#qemu.ended;
+    this.#log.destroy();
   }
 
   /** Everything, once qemu has ended and nothing more can come. */
@@ -179,6 +185,7 @@ class Watch {
   }
 
   #onFirmware(chunk: Buffer): void {
+    if (this.#firmwareText.length > firmwareLimitBytes) return;
     this.#firmwareText += chunk.toString("latin1");
     if (this.#firmware.feed(chunk).failed) this.#fail(this.#firmware);
   }

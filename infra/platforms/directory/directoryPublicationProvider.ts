@@ -2,6 +2,8 @@
 
 import { isDeepStrictEqual } from "node:util";
 import type { Implementation } from "../../dynamic/provider.ts";
+import { readBootCheck } from "../../store/documents.ts";
+import { openStore } from "../../store/openStore.ts";
 import {
   examine,
   type Published,
@@ -12,14 +14,16 @@ import {
 
 /** Which image to publish, and where. */
 export interface DirectoryPublicationInputs extends PublishedImage {
-  /** Digests of the formats and moments of the boot checks: other ones call for publishing again. */
-  readonly sources: readonly string[];
+  /** The raw image behind all files: another one calls for publishing again. */
+  readonly rawSha256: string;
 }
 
 /** The published files. */
 export interface DirectoryPublicationOutputs
   extends DirectoryPublicationInputs,
     Published {
+  /** How the boot check ran the image. */
+  readonly acceleration: "kvm" | "tcg";
   readonly problems: readonly string[];
 }
 
@@ -49,7 +53,7 @@ export const implementation: Implementation<
         "definition",
       ]),
       updates: [
-        ...changed(["formats", "firmware", "sources"]),
+        ...changed(["formats", "firmware", "rawSha256"]),
         ...(outputs.problems.length === 0 ? [] : ["problems"]),
       ],
     };
@@ -67,6 +71,14 @@ export const implementation: Implementation<
 async function provide(
   inputs: DirectoryPublicationInputs,
 ): Promise<DirectoryPublicationOutputs> {
-  const { sources: _, ...image } = inputs;
-  return { ...inputs, ...(await publish(image)), problems: [] };
+  const { rawSha256: _, ...image } = inputs;
+  const published = await publish(image);
+  const { store, key, firmware } = inputs;
+  const check = await readBootCheck(
+    openStore(store),
+    key,
+    firmware[0] ?? "bios",
+  );
+  const acceleration = check?.acceleration ?? "tcg";
+  return { ...inputs, ...published, acceleration, problems: [] };
 }
