@@ -4,7 +4,7 @@
  * `bios` and `uefi-secure-boot`: ours is the whole boot check, from its start, through the system's report on
  * itself, to power-off; `reportSeconds` and `offSeconds` say when each came, from qemu's start. Theirs is the same
  * machine without the check, until a login prompt stands on the serial console, which proves much less:
- * `loginSeconds`, from qemu's start. So the ratio is below 1, and says what the proof costs beyond the boot.
+ * `loginSeconds`, from qemu's start. A ratio near 1 says that the proof costs hardly more than the boot itself.
  */
 
 import { rename } from "node:fs/promises";

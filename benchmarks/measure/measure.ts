@@ -95,6 +95,8 @@ async function run(
     times ? text(times) : "",
     finished(log),
   ]);
+  // It is awaited once the program has ended.
+  said.catch(() => {});
   try {
     const exitCode = await exit.promise;
     const seconds = (performance.now() - started) / 1000;
