@@ -91,6 +91,8 @@ export async function buildImage(
       // unshare waits out gentler signals; --kill-child passes this one on.
       killSignal: "SIGKILL",
       env: { PATH: systemPath },
+      // The current directory may be one that the build hides from itself, such as one below /tmp.
+      cwd: "/",
       timeout: request.definition.build.timeoutSeconds * 1000,
       ...(signal === undefined ? {} : { cancelSignal: signal }),
     },
