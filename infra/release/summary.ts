@@ -2,6 +2,7 @@
 
 import * as pulumi from "@pulumi/pulumi";
 import type { Definition } from "../definitions/definition.ts";
+import { bootCommand } from "../image/bootCommand.ts";
 import type { ImageVersion } from "./imageVersion.ts";
 
 /** The newest version of one definition. */
@@ -54,33 +55,18 @@ export function imageParagraph(
   const file = (suffix: string) =>
     `${root}/${files.find((path) => path.endsWith(`-${version}.${suffix}`))}`;
   const qcow2 = file("qcow2");
+  const boot = bootCommand({
+    qcow2,
+    memoryMiB: bootCheck.memoryMiB,
+    acceleration,
+    firmware: bootCheck.firmware.includes("bios") ? "bios" : "uefi",
+  });
   return [
     `${name}, version ${version}`,
     `  Image:    ${qcow2}`,
     `  Raw disk: ${file("tar.zst")}`,
     `  Manifest: ${file("json")}`,
-    `  Boot it:  ${bootCommand(qcow2, bootCheck.memoryMiB, acceleration)}`,
+    `  Boot it:  ${boot.join(" ")}`,
     "            Ctrl-A X ends it; the file is not written to.",
   ].join("\n");
-}
-
-/**
- * A command that boots an image on a terminal, and leaves the file as it is.
- *
- * @param acceleration what worked on the machine that checked the image
- */
-export function bootCommand(
-  path: string,
-  memoryMiB: number,
-  acceleration: "kvm" | "tcg",
-): string {
-  return [
-    "qemu-system-x86_64",
-    `-machine q35,accel=${acceleration}`,
-    `-cpu ${acceleration === "kvm" ? "host" : "max"}`,
-    `-smp 2 -m ${memoryMiB}`,
-    `-drive file=${path},if=virtio,snapshot=on`,
-    "-nic user,model=virtio-net-pci",
-    "-nographic",
-  ].join(" ");
 }

@@ -91,18 +91,26 @@ export function machineArguments(
   const smm = machine.firmware === "uefi-secure-boot" ? "on" : "off";
   return [
     ...["-machine", `q35,smm=${smm}`],
-    ...(machine.acceleration === "kvm" ? kvmArguments : tcgArguments),
+    ...["-accel", accelerators[machine.acceleration]],
+    ...["-cpu", cpuModels[machine.acceleration]],
   ];
 }
 
-const kvmArguments = ["-accel", "kvm", "-cpu", "host"];
+const accelerators = {
+  kvm: "kvm",
+  tcg: "tcg,thread=multi",
+} as const satisfies Record<Acceleration, string>;
 
 /**
- * Without cmpxchg16b: qemu 7.2 translates it wrongly, and Linux 6.12, which uses it in its allocator,
- * then oopses within seconds (measured: 6 of 6 boots with it went wrong, none of 9 without). Beyond that, just what
- * every amd64 processor has, which is what Debian is built for.
+ * The processor by acceleration. With TCG, it has no cmpxchg16b: qemu 7.2 translates it wrongly, and
+ * Linux 6.12, which uses it in its allocator, then oopses within seconds (measured: 6 of 6 boots with it
+ * went wrong, none of 9 without). Beyond that, just what every amd64 processor has, which is what Debian
+ * is built for.
  */
-const tcgArguments = ["-accel", "tcg,thread=multi", "-cpu", "qemu64,cx16=off"];
+export const cpuModels = {
+  kvm: "host",
+  tcg: "qemu64,cx16=off",
+} as const satisfies Record<Acceleration, string>;
 
 function firmwareArguments({ firmware, files }: Machine): readonly string[] {
   if (firmware === "bios") {

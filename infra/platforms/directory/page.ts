@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Eta } from "eta";
 import type { Firmware } from "../../definitions/definition.ts";
+import { bootCommand } from "../../image/bootCommand.ts";
 import {
   type BootCheckAttachment,
   bootCheckAttachments,
@@ -126,9 +127,6 @@ const attachmentNames: Readonly<Record<BootCheckAttachment, string>> = {
   xml: "JUnit",
 };
 
-/** Where Debian's package ovmf has firmware that needs no writable variables. */
-const ovmf = "/usr/share/ovmf/OVMF.fd";
-
 const eta = new Eta({ views: import.meta.dirname, cache: true });
 const style = readFileSync(join(import.meta.dirname, "page.css"), "utf8");
 
@@ -243,17 +241,14 @@ function bootCommandsOf(record: PublicationRecord): PageImage["bootCommands"] {
   const file = fileOf(record, "qcow2");
   if (file === undefined) return [];
   const { firmware, memoryMiB } = record.definition.bootCheck;
-  const command = (extra: string) =>
-    [
-      `qemu-system-x86_64 -machine q35,accel=kvm:tcg -cpu max -m ${memoryMiB}${extra}`,
-      "  -nographic -nic user,model=virtio-net-pci",
-      `  -drive if=virtio,snapshot=on,file=${fileName(file.path)}`,
-    ].join(" \\\n");
+  const qcow2 = fileName(file.path);
+  const command = (firmware: "bios" | "uefi") =>
+    bootCommand({ qcow2, memoryMiB, firmware }).join(" \\\n  ");
   const bios = firmware.includes("bios")
-    ? [{ firmware: "BIOS", command: command("") }]
+    ? [{ firmware: "BIOS", command: command("bios") }]
     : [];
   const uefi = firmware.some((each) => each !== "bios")
-    ? [{ firmware: "UEFI", command: command(` \\\n  -bios ${ovmf}`) }]
+    ? [{ firmware: "UEFI", command: command("uefi") }]
     : [];
   return [...bios, ...uefi];
 }
