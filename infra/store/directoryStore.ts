@@ -144,7 +144,6 @@ export class DirectoryStore implements Store {
     return bytes === undefined ? undefined : Buffer.from(bytes).toString();
   }
 
-  /** A document that is no text, such as a screenshot, or `undefined` where there is none. */
   async readBytes(name: DocumentName): Promise<Uint8Array | undefined> {
     const path = this.#documentPath(name);
     try {

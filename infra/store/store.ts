@@ -53,6 +53,9 @@ export interface Store {
   /** A document's text, or `undefined` where there is none. */
   read(name: DocumentName): Promise<string | undefined>;
 
+  /** A document that is no text, such as a screenshot, or `undefined` where there is none. */
+  readBytes(name: DocumentName): Promise<Uint8Array | undefined>;
+
   /** Writes a document in one step: a reader sees the old text or the new one, never a part. */
   write(name: DocumentName, text: string | Uint8Array): Promise<void>;
 

@@ -7,14 +7,14 @@
 
 import { createHash } from "node:crypto";
 import { rm } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
+import { dirname, join } from "node:path";
 import { StoreError } from "../../errors.ts";
+import { projectPath } from "../../projectPaths.ts";
 import {
   moveIntoPlace,
   removeEmptyDirectories,
   withPrivateDirectory,
 } from "../../store/directories.ts";
-import { DirectoryStore } from "../../store/directoryStore.ts";
 import {
   readPublication,
   removePublication,
@@ -22,6 +22,7 @@ import {
 } from "../../store/documents.ts";
 import { errorCode, fileFailure } from "../../store/fileFailure.ts";
 import { type Channel, manifestText } from "../../store/manifest.ts";
+import { openStore } from "../../store/openStore.ts";
 import {
   type BuildRecord,
   type Format,
@@ -29,6 +30,7 @@ import {
   type PublicationRecord,
   type PublishedFile,
 } from "../../store/records.ts";
+import type { Store } from "../../store/store.ts";
 import { fileOf, imageNameOf, incomingPrefix } from "./layout.ts";
 import {
   examineFile,
@@ -69,8 +71,6 @@ export interface Published {
 const platform = "directory";
 const channel: Channel = "dev";
 
-const projectDirectory = resolve(import.meta.dirname, "../../..");
-
 /** One publication is copied by one process: a few hundred megabytes, minutes on a slow disk. */
 const publicationPatienceSeconds = 900;
 
@@ -95,9 +95,6 @@ export function publish(
     );
   });
 }
-
-/** Replaces what is missing or altered: the same as publishing again. */
-export const repair = publish;
 
 /**
  * What is wrong with a publication, a short sentence each; nothing when all is well. Reads every byte.
@@ -150,7 +147,7 @@ export function withdraw(inputs: DirectoryPublicationInputs): Promise<void> {
 interface Place {
   /** Absolute. */
   readonly root: string;
-  readonly store: DirectoryStore;
+  readonly store: Store;
 }
 
 async function publishSources(
@@ -324,7 +321,7 @@ function claimOfAnother(
   if (record.key !== inputs.key) {
     return `${name} is published from the key ${record.key}, and a version is never used again. Destroy that publication before this one is made.`;
   }
-  if (absolute(record.inputs.root) !== place.root) {
+  if (projectPath(String(record.inputs.root)) !== place.root) {
     return `${name} is published in ${record.inputs.root}, and one store has one publication of a version. Destroy that one before it is made elsewhere.`;
   }
   return undefined;
@@ -353,7 +350,12 @@ function withRecords<T>(
     `directory-${digest.slice(0, 12)}`,
     viewsPatienceSeconds,
     async () =>
-      use(await recordsOfRoot(store, (other) => absolute(other) === root)),
+      use(
+        await recordsOfRoot(
+          store,
+          (other) => projectPath(String(other)) === root,
+        ),
+      ),
   );
 }
 
@@ -370,8 +372,8 @@ async function explained<T>(
   inputs: DirectoryPublicationInputs,
   use: (place: Place) => Promise<T>,
 ): Promise<T> {
-  const root = absolute(inputs.root);
-  const store = new DirectoryStore(absolute(inputs.store));
+  const root = projectPath(inputs.root);
+  const store = openStore(inputs.store);
   try {
     return await use({ root, store });
   } catch (error) {
@@ -379,9 +381,4 @@ async function explained<T>(
       ? error
       : fileFailure(attempt, root, error);
   }
-}
-
-/** A directory as a resource was given it; one that is relative is relative to the project. */
-function absolute(directory: unknown): string {
-  return resolve(projectDirectory, String(directory));
 }

@@ -6,8 +6,8 @@ import { join } from "node:path";
 import { StoreError } from "../../errors.ts";
 import { digestsOfFile, type FileDigests } from "../../store/digest.ts";
 import { unlessMissing } from "../../store/directories.ts";
-import type { DirectoryStore } from "../../store/directoryStore.ts";
 import type { PublishedFile } from "../../store/records.ts";
+import type { Store } from "../../store/store.ts";
 import { filePath, type ImageName } from "./layout.ts";
 import type { FileSource } from "./sources.ts";
 
@@ -18,7 +18,7 @@ const publishedMode = 0o444;
 export interface FileTree {
   /** Absolute. */
   readonly root: string;
-  readonly store: DirectoryStore;
+  readonly store: Store;
   readonly image: ImageName;
   /** Whether this publication's record, where there is one, has a path: such a file is ours. */
   readonly isRecorded: (path: string) => boolean;

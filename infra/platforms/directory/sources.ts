@@ -10,7 +10,6 @@ import type {
   ImageVersion,
 } from "../../definitions/definition.ts";
 import { BootCheckError, StoreError } from "../../errors.ts";
-import type { DirectoryStore } from "../../store/directoryStore.ts";
 import {
   bootCheckAttachmentName,
   bootCheckAttachments,
@@ -19,7 +18,7 @@ import {
   readFormat,
 } from "../../store/documents.ts";
 import type { BuildRecord, Format, Package } from "../../store/records.ts";
-import type { Artifact } from "../../store/store.ts";
+import type { Artifact, Store } from "../../store/store.ts";
 import type { FileSuffix } from "./layout.ts";
 
 /** What is to be published. */
@@ -60,7 +59,7 @@ export interface ImageSources {
  * @throws {BootCheckError} when the very image was not boot-checked with every firmware.
  */
 export async function readSources(
-  store: DirectoryStore,
+  store: Store,
   wanted: WantedImage,
 ): Promise<ImageSources> {
   const build = await readWantedBuild(store, wanted);
@@ -82,7 +81,7 @@ export async function readSources(
 }
 
 async function readWantedBuild(
-  store: DirectoryStore,
+  store: Store,
   { key, version, definition, release }: WantedImage,
 ): Promise<BuildRecord> {
   const build = await readBuild(store, key);
@@ -101,7 +100,7 @@ async function readWantedBuild(
 }
 
 async function readWantedFormat(
-  store: DirectoryStore,
+  store: Store,
   build: BuildRecord,
   format: Format,
 ): Promise<FormatSource> {
@@ -116,7 +115,7 @@ async function readWantedFormat(
 }
 
 async function readBootCheckFiles(
-  store: DirectoryStore,
+  store: Store,
   build: BuildRecord,
   firmware: Firmware,
 ): Promise<FileSource[]> {

@@ -22,7 +22,6 @@ import {
   type DirectoryPublicationInputs,
   examine,
   publish,
-  repair,
   withdraw,
 } from "../../../infra/platforms/directory/publication.ts";
 import { DirectoryStore } from "../../../infra/store/directoryStore.ts";
@@ -332,7 +331,7 @@ describe("damage", () => {
     const inputs = await publishNew();
     await rm(join(root, path));
     expect(await examine(inputs)).toEqual([`${path} is missing`]);
-    await repair(inputs);
+    await publish(inputs);
     expect(await examine(inputs)).toEqual([]);
   });
 
@@ -340,7 +339,7 @@ describe("damage", () => {
     const inputs = await publishNew();
     await alter(`${image}.qcow2`);
     expect(await examine(inputs)).toEqual([`${image}.qcow2 was altered`]);
-    await repair(inputs);
+    await publish(inputs);
     expect(await examine(inputs)).toEqual([]);
     expect(checkSums("trixie/20261121-1")).not.toContain("FAILED");
   });
@@ -356,7 +355,7 @@ describe("damage", () => {
       "index.html is not what the records give",
       "trixie/latest is not what the records give",
     ]);
-    await repair(inputs);
+    await publish(inputs);
     expect(await examine(inputs)).toEqual([]);
   });
 
@@ -368,7 +367,7 @@ describe("damage", () => {
     expect(await examine(inputs)).toEqual([
       "debian-13-genericcloud-amd64 20261121-1 has no publication record",
     ]);
-    await repair(inputs);
+    await publish(inputs);
     expect(await examine(inputs)).toEqual([]);
   });
 
@@ -376,7 +375,7 @@ describe("damage", () => {
     const inputs = await publishNew();
     const { ino } = await stat(join(root, `${image}.tar.zst`));
     await alter(`${image}.qcow2`);
-    await repair(inputs);
+    await publish(inputs);
     expect((await stat(join(root, `${image}.tar.zst`))).ino).toBe(ino);
   });
 });
