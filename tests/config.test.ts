@@ -1,5 +1,10 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { parse } from "yaml";
 import { chooseDefinitions, parseConfig } from "../infra/config.ts";
+import { loadDefinitions } from "../infra/definitions/load.ts";
+import { projectDirectory } from "../infra/projectPaths.ts";
 import { definitionWith } from "./definitions/fixtures.ts";
 
 const values = {
@@ -77,4 +82,25 @@ describe("the configuration of a stack", () => {
       ),
     ).toThrow(/names "debian-9-x", .* Described: debian-13-tiny-amd64\.$/);
   });
+
+  it.each(["local", "prod"])(
+    "comes with the project for %s, and names what image-definitions has",
+    async (stack) => {
+      const text = await readFile(
+        join(projectDirectory, `Pulumi.${stack}.yaml`),
+        "utf8",
+      );
+      const values = Object.entries(parse(text).config).map(
+        ([key, value]) => [key, JSON.stringify(value)] as const,
+      );
+      const config = parseConfig(stack, Object.fromEntries(values));
+      const all = await loadDefinitions(
+        join(projectDirectory, "image-definitions"),
+      );
+      const names = chooseDefinitions(stack, config, all).map(
+        ({ name }) => name,
+      );
+      expect(names).toEqual(config.definitions);
+    },
+  );
 });
