@@ -104,16 +104,18 @@ export const implementation: Implementation<FaiImageInputs, FaiImageOutputs> = {
 async function provide(inputs: FaiImageInputs): Promise<FaiImageOutputs> {
   const { key, stack } = inputs;
   const store = openStore(inputs.store);
-  await holdBuild(store, key, stack);
   const record = await store.withLock(
     `build-${key}`,
     lockPatienceSeconds,
     async () => {
-      const known = await readBuild(store, key);
+      const known = await holdBuild(store, key, stack);
       const isSound =
         known !== undefined &&
         (await store.examine(known.raw.sha256)) === "sound";
-      return isSound ? known : build(inputs, store, known);
+      if (isSound) return known;
+      const built = await build(inputs, store, known);
+      await holdBuild(store, key, stack);
+      return built;
     },
   );
   return {

@@ -178,18 +178,26 @@ export function removeBootCheck(
 }
 
 /**
- * Notes that a stack declares a key. Done before the stack looks whether the key is built: from then on
- * nobody removes it.
+ * Notes that a stack declares a key, where that is built: from then on nobody removes the build.
+ *
+ * A key that is not built is not held: a build that fails, or is killed, leaves nothing in the store.
+ *
+ * @returns the build, or `undefined` when there is none to hold.
+ * @throws {StoreError} when its record is broken.
  */
 export function holdBuild(
   store: Store,
   key: ImageKey,
   stack: string,
-): Promise<void> {
-  const record: HolderRecord = { stack };
-  return withBuildsLock(store, () =>
-    writeRecord(store, holderName(key, stack), record),
-  );
+): Promise<BuildRecord | undefined> {
+  return withBuildsLock(store, async () => {
+    const build = await readBuild(store, key);
+    const holder: HolderRecord = { stack };
+    if (build !== undefined) {
+      await writeRecord(store, holderName(key, stack), holder);
+    }
+    return build;
+  });
 }
 
 /**

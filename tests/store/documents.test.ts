@@ -140,9 +140,9 @@ describe("a build", () => {
   const two = "organization/cloud-images/two";
 
   it("goes with its last holder, and leaves nothing", async () => {
-    await holdBuild(store, key, one);
+    const build = await storeBuild(store);
+    expect(await holdBuild(store, key, one)).toEqual(build);
     await holdBuild(store, key, two);
-    await storeBuild(store);
     await releaseBuild(store, key, one);
     expect(await readBuild(store, key)).toBeDefined();
     await releaseBuild(store, key, one);
@@ -151,9 +151,14 @@ describe("a build", () => {
     expect(await readdir(top)).toEqual([]);
   });
 
+  it("is not held before it is there", async () => {
+    expect(await holdBuild(store, key, one)).toBeUndefined();
+    expect(await readdir(top)).toEqual([]);
+  });
+
   it("may be released twice", async () => {
-    await holdBuild(store, key, one);
     await storeBuild(store);
+    await holdBuild(store, key, one);
     await releaseBuild(store, key, one);
     await releaseBuild(store, key, one);
   });
@@ -171,8 +176,8 @@ describe("a build", () => {
   });
 
   it("stays whole when any record is broken", async () => {
-    await holdBuild(store, key, one);
     const { raw } = await storeBuild(store);
+    await holdBuild(store, key, one);
     const other = await storeBuild(store, { version: "20261122-1" });
     await store.write(`builds/${other.key}/formats/qcow2.json`, "[]");
     await expect(releaseBuild(store, key, one)).rejects.toThrow(StoreError);
@@ -181,8 +186,8 @@ describe("a build", () => {
   });
 
   it("whose removal was interrupted is removed by the next attempt", async () => {
-    await holdBuild(store, key, one);
     const { raw } = await storeBuild(store);
+    await holdBuild(store, key, one);
     await store.discard(raw.sha256);
     await store.remove(`builds/${key}/boot-checks/bios.json`);
     await releaseBuild(store, key, one);
