@@ -7,7 +7,6 @@
 import {
   cp,
   mkdir,
-  readFile,
   rename,
   rm,
   stat,
@@ -21,7 +20,7 @@ import { execa } from "execa";
 import type { Definition } from "../infra/definitions/definition.ts";
 import type { ArchiveState } from "../infra/image/archive.ts";
 import { sourcesText } from "../infra/image/build/aptSources.ts";
-import { faiFailures } from "../infra/image/build/faiStatus.ts";
+import { failuresIn, readFaiLogs } from "../infra/image/build/faiLogs.ts";
 import { type Context, measureCommand } from "./benchmark.ts";
 import type { Side } from "./results.ts";
 
@@ -200,23 +199,10 @@ export async function measureFaiDiskimage(
       ...[own("run"), configSpace, definition.classes.join(",")],
       ...[`${definition.disk.sizeGiB}G`, image, logs],
     ]);
-    const failures = await failuresIn(logs);
+    const failures = await failuresIn(await readFaiLogs(logs), configSpace);
     if (failures.length > 0) return { failed: failures.join("; ") };
     return "usage" in measured ? measured.usage : measured;
   } finally {
     await detachLoopDevices(image);
   }
-}
-
-/** FAI's exit code is not the truth, its logs are. */
-async function failuresIn(logs: string): Promise<readonly string[]> {
-  const text = (name: string) =>
-    readFile(join(logs, name), "utf8").catch(() => "");
-  return faiFailures({
-    status: await text("status.log"),
-    main: await text("fai.log"),
-    scripts: await text("scripts.log"),
-    software: await text("software.log"),
-    taskError: await text("task_error"),
-  });
 }

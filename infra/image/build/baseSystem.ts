@@ -6,23 +6,23 @@ import { join } from "node:path";
 import { execa } from "execa";
 import { sourcesText } from "./aptSources.ts";
 import type { BuildRequest } from "./request.ts";
+import type { Workspace } from "./workspace.ts";
 
 /**
  * Makes the base system of a request's release and architecture, or finds it in the cache.
  *
- * @param cacheDirectory the cache, as it is reached inside the namespace
  * @returns the path of its tar
  */
 export async function provideBaseSystem(
   request: BuildRequest,
-  cacheDirectory: string,
+  { cache, archives }: Workspace,
   log: NodeJS.WritableStream,
 ): Promise<string> {
-  const directory = join(cacheDirectory, "base");
+  const directory = join(cache, "base");
   await mkdir(directory, { recursive: true });
   const cached = join(directory, `${baseSystemName(request)}.tar`);
   if (await exists(cached)) return cached;
-  const unfinished = join(directory, `unfinished-${request.key}.tar`);
+  const unfinished = join(archives, "base.tar");
   try {
     await makeBaseSystem(request, unfinished, log);
     await rename(unfinished, cached);

@@ -2,10 +2,12 @@
 
 import { createWriteStream } from "node:fs";
 import { readFile } from "node:fs/promises";
+import { basename } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { fileURLToPath } from "node:url";
 import { execa } from "execa";
 import { BuildError } from "../../errors.ts";
+import { withPrivateDirectory } from "../../store/directories.ts";
 import { systemPath } from "./preconditions.ts";
 import {
   type BuildEvent,
@@ -13,6 +15,7 @@ import {
   type BuildResult,
   type Phase,
   phases,
+  type StartedBuild,
 } from "./request.ts";
 
 /** A finished build: `disk.raw` lies in the request's output directory. */
@@ -44,17 +47,34 @@ const namespaceArguments = [
 ];
 
 /**
- * Builds an image in namespaces of its own, without privileges.
+ * Builds an image in namespaces of its own, without privileges. What a killed build left in the cache is removed
+ * by the next one.
  *
  * @param logPath gets everything that the build says
  * @param signal ends the build when it is aborted
  * @throws {BuildError} naming the phase, what FAI or the assembly reported, and the log.
  */
-export async function buildImage(
+export function buildImage(
   request: BuildRequest,
   logPath: string,
   listen: ProgressListener,
   signal?: AbortSignal,
+): Promise<FinishedBuild> {
+  return withPrivateDirectory(request.cacheDirectory, "in-use-", (directory) =>
+    runBuild(
+      { ...request, privateDirectory: basename(directory) },
+      logPath,
+      listen,
+      signal,
+    ),
+  );
+}
+
+async function runBuild(
+  request: StartedBuild,
+  logPath: string,
+  listen: ProgressListener,
+  signal: AbortSignal | undefined,
 ): Promise<FinishedBuild> {
   const started = performance.now();
   const elapsedSeconds = () => (performance.now() - started) / 1000;

@@ -6,7 +6,6 @@ import {
   mkdir,
   readdir,
   readFile,
-  rm,
   writeFile,
 } from "node:fs/promises";
 import { join } from "node:path";
@@ -15,7 +14,7 @@ import { BuildError } from "../../errors.ts";
 import { aptProgressStart, readAptLine } from "./aptProgress.ts";
 import { sourcesText } from "./aptSources.ts";
 import { provideBaseSystem } from "./baseSystem.ts";
-import { type FaiLogs, faiFailures } from "./faiStatus.ts";
+import { failuresIn, readFaiLogs } from "./faiLogs.ts";
 import type { DiskIdentity } from "./partitions.ts";
 import type { BuildEvent, BuildRequest } from "./request.ts";
 import type { Workspace } from "./workspace.ts";
@@ -50,7 +49,7 @@ export async function addBaseSystem(
   workspace: Workspace,
   log: NodeJS.WritableStream,
 ): Promise<void> {
-  const base = await provideBaseSystem(request, workspace.cache, log);
+  const base = await provideBaseSystem(request, workspace, log);
   const baseFiles = join(workspace.configSpace, "basefiles");
   await mkdir(baseFiles);
   const place = join(baseFiles, "DEBIAN.tar");
@@ -115,9 +114,9 @@ export async function installWithFai(
     step.events.forEach(tell);
   }
   const result = await child;
-  const logs = await faiLogs();
+  const logs = await readFaiLogs(`/var/log/fai/${hostName}/last`);
   log.write(`\n=== scripts.log ===\n${logs.scripts}\n`);
-  const failures = faiFailures(logs);
+  const failures = await failuresIn(logs, configSpace);
   if (failures.length > 0) {
     throw new BuildError(`FAI reports: ${failures.join("; ")}.`);
   }
@@ -187,8 +186,7 @@ export async function borrowPackages({
 }: Workspace): Promise<void> {
   const cache = join(root, "packages");
   await mkdir(cache, { recursive: true });
-  await rm(archives, { recursive: true, force: true });
-  await mkdir(join(archives, "partial"), { recursive: true });
+  await mkdir(join(archives, "partial"));
   for (const name of await packagesIn(cache)) {
     await link(join(cache, name), join(archives, name));
   }
@@ -206,22 +204,8 @@ export async function returnPackages({
     // Another build may have been faster.
     await link(join(archives, name), join(cache, name)).catch(() => undefined);
   }
-  await rm(archives, { recursive: true, force: true });
 }
 
 async function packagesIn(directory: string): Promise<string[]> {
   return (await readdir(directory)).filter((name) => name.endsWith(".deb"));
-}
-
-async function faiLogs(): Promise<FaiLogs> {
-  const directory = `/var/log/fai/${hostName}/last`;
-  const text = (name: string) =>
-    readFile(join(directory, name), "utf8").catch(() => "");
-  return {
-    status: await text("status.log"),
-    main: await text("fai.log"),
-    scripts: await text("scripts.log"),
-    software: await text("software.log"),
-    taskError: await text("task_error"),
-  };
 }

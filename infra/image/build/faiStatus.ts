@@ -17,16 +17,23 @@ export interface FaiLogs {
 /** One thing that went wrong, as a sentence without its full stop. */
 export type FaiFailure = string;
 
+/** Files of the config space that name packages: path below it to text. */
+export type PackageFiles = Readonly<Record<string, string>>;
+
 /**
- * Everything that went wrong in a run of FAI. Its exit code is not the truth: a script that failed, a hook
- * that was left out because it is not executable, or a package that does not exist, leave it at 0.
+ * Everything that went wrong in a run of FAI, causes before what may follow from them. Its exit code is not the
+ * truth: a script that failed, a hook that was left out because it is not executable, or a package that does not
+ * exist, leave it at 0.
  */
-export function faiFailures(logs: FaiLogs): readonly FaiFailure[] {
+export function faiFailures(
+  logs: FaiLogs,
+  packageFiles: PackageFiles,
+): readonly FaiFailure[] {
   return [
-    ...failedScripts(logs),
-    ...skippedHooks(logs),
-    ...unknownPackages(logs),
+    ...unknownPackages(logs, packageFiles),
     ...aptErrors(logs),
+    ...skippedHooks(logs),
+    ...failedScripts(logs),
     ...taskErrors(logs),
   ];
 }
@@ -45,19 +52,36 @@ function skippedHooks({ main }: FaiLogs): FaiFailure[] {
   ].map(([, hook]) => `${hook} is not executable: chmod +x it`);
 }
 
-function unknownPackages({ software }: FaiLogs): FaiFailure[] {
+/** apt's own complaint, and that of FAI about packages which apt-cache does not know. */
+const unknownPackage = /^E: Unable to locate package (\S+)$/gm;
+const unknownPackageList =
+  /^WARNING: These unknown packages are removed from the installation list: (.*)$/gm;
+
+function unknownPackages(
+  { software }: FaiLogs,
+  files: PackageFiles,
+): FaiFailure[] {
   const names = [
-    ...software.matchAll(
-      /^WARNING: These unknown packages are removed from the installation list: (.*)$/gm,
-    ),
+    ...software.matchAll(unknownPackage),
+    ...software.matchAll(unknownPackageList),
   ].flatMap(([, list]) => (list ?? "").trim().split(/\s+/));
-  return [...new Set(names)].map(
-    (name) => `package ${name} does not exist in the archive`,
-  );
+  return [...new Set(names)].map((name) => {
+    const origins = Object.entries(files)
+      .filter(([, text]) => namesIn(text).has(name))
+      .map(([path]) => path);
+    const origin = origins.length > 0 ? `, in ${origins.join(" and ")},` : "";
+    return `the package ${name}${origin} does not exist in the archive: correct its name, or remove it`;
+  });
+}
+
+/** Words of a package_config(5) file that are not comments. */
+function namesIn(text: string): ReadonlySet<string> {
+  return new Set(text.replaceAll(/#.*$/gm, "").split(/\s+/));
 }
 
 function aptErrors({ software }: FaiLogs): FaiFailure[] {
-  return [...new Set(software.match(/^E: .*$/gm) ?? [])];
+  const errors = software.match(/^E: .*$/gm) ?? [];
+  return [...new Set(errors)].filter((line) => !line.match(unknownPackage));
 }
 
 function taskErrors({ taskError }: FaiLogs): FaiFailure[] {

@@ -19,7 +19,7 @@ import {
 } from "./faiInstall.ts";
 import { diskIdentity } from "./partitions.ts";
 import { mountPrivateSystem, mountWorkspace } from "./privateMounts.ts";
-import type { BuildEvent, BuildRequest, BuildResult } from "./request.ts";
+import type { BuildEvent, BuildResult, StartedBuild } from "./request.ts";
 import { type Workspace, workspaceAt } from "./workspace.ts";
 
 const events = createWriteStream("", { fd: 3 });
@@ -27,7 +27,7 @@ const tell = (event: BuildEvent) => events.write(`${JSON.stringify(event)}\n`);
 
 process.stdin.on("end", () => process.exit(1)).resume();
 
-const request = JSON.parse(process.argv[2] ?? "") as BuildRequest;
+const request = JSON.parse(process.argv[2] ?? "") as StartedBuild;
 try {
   const result = await build(request);
   tell({ kind: "result", result });
@@ -38,7 +38,7 @@ try {
   process.exit(1);
 }
 
-async function build(request: BuildRequest): Promise<BuildResult> {
+async function build(request: StartedBuild): Promise<BuildResult> {
   const { definition } = request;
   const identity = diskIdentity(request.key);
 
@@ -68,9 +68,8 @@ async function build(request: BuildRequest): Promise<BuildResult> {
 }
 
 /** Makes everything that the build touches reachable below one mount point, and hides the rest. */
-async function prepareWorkspace(request: BuildRequest): Promise<Workspace> {
+async function prepareWorkspace(request: StartedBuild): Promise<Workspace> {
   const { cacheDirectory, configSpace, outputDirectory } = request;
-  await mkdir(cacheDirectory, { recursive: true });
   const outside = {
     cache: cacheDirectory,
     output: outputDirectory,
@@ -87,7 +86,7 @@ async function prepareWorkspace(request: BuildRequest): Promise<Workspace> {
   for (const name of ["target", "scratch", "dev"])
     await mkdir(join(root, name));
   await mountPrivateSystem(join(root, "dev"));
-  return workspaceAt(root, request.key);
+  return workspaceAt(root, request.privateDirectory);
 }
 
 async function installedPackages(target: string): Promise<Package[]> {

@@ -17,6 +17,12 @@ export interface BuildRequest {
   readonly cacheDirectory: string;
 }
 
+/** A build as it is started: with a directory of the cache that is nobody else's. */
+export interface StartedBuild extends BuildRequest {
+  /** Its name in the cache directory. */
+  readonly privateDirectory: string;
+}
+
 /** The steps of a build, in order. */
 export const phases = [
   "prepare",

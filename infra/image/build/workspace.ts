@@ -1,8 +1,6 @@
 /** Where everything lies while a build runs: one mount point in the build's own memory. Pure. */
 
 import { join } from "node:path";
-import type { ImageKey } from "../../definitions/definition.ts";
-
 /** Absolute paths, as they are inside the build's namespace. */
 export interface Workspace {
   /** The root file system to be. */
@@ -15,14 +13,14 @@ export interface Workspace {
   readonly scratch: string;
   /** Base systems and packages of all builds; on a disk. */
   readonly cache: string;
-  /** What apt downloads for this build alone; on the cache's disk. */
+  /** What is this build's alone, and on the cache's disk: packages for apt, a base system in the making. */
   readonly archives: string;
   /** Where the finished disk goes; on the store's disk. */
   readonly output: string;
 }
 
 /** Names the parts of the workspace at a mount point. */
-export function workspaceAt(root: string, key: ImageKey): Workspace {
+export function workspaceAt(root: string, privateDirectory: string): Workspace {
   const cache = join(root, "cache");
   return {
     target: join(root, "target"),
@@ -30,7 +28,7 @@ export function workspaceAt(root: string, key: ImageKey): Workspace {
     configSpace: join(root, "config"),
     scratch: join(root, "scratch"),
     cache,
-    archives: join(cache, `in-use-${key}`),
+    archives: join(cache, privateDirectory),
     output: join(root, "output"),
   };
 }

@@ -12,9 +12,14 @@ const good: FaiLogs = {
   taskError: "0\n",
 };
 
+const files = {
+  "package_config/DEBIAN": "PACKAGES install\nnosuch # why\n",
+  "package_config/AMD64": "PACKAGES install\n# nosuch\nother-one\n",
+};
+
 describe("a run of FAI", () => {
   it("went well when its logs say nothing else", () => {
-    expect(faiFailures(good)).toEqual([]);
+    expect(faiFailures(good, files)).toEqual([]);
   });
 
   it.each<[string, Partial<FaiLogs>, string]>([
@@ -41,7 +46,12 @@ describe("a run of FAI", () => {
         software:
           "WARNING: These unknown packages are removed from the installation list: nosuch\n",
       },
-      "package nosuch does not exist in the archive",
+      "the package nosuch, in package_config/DEBIAN, does not exist in the archive: correct its name, or remove it",
+    ],
+    [
+      "apt does not know a package",
+      { software: "E: Unable to locate package other\n" },
+      "the package other does not exist in the archive: correct its name, or remove it",
     ],
     [
       "apt failed",
@@ -54,6 +64,18 @@ describe("a run of FAI", () => {
       "a task of FAI ended with error code 471",
     ],
   ])("did not when %s", (_what, logs, failure) => {
-    expect(faiFailures({ ...good, ...logs })).toEqual([failure]);
+    expect(faiFailures({ ...good, ...logs }, files)).toEqual([failure]);
+  });
+
+  it("says what came first before what may follow from it", () => {
+    const logs = {
+      ...good,
+      status: "DEBIAN/30-services FAILED with exit code 127.\n",
+      software: "E: Unable to locate package other\n",
+    };
+    expect(faiFailures(logs, files)).toEqual([
+      expect.stringContaining("package other"),
+      expect.stringContaining("DEBIAN/30-services"),
+    ]);
   });
 });
