@@ -16,6 +16,9 @@ const programs: Readonly<Record<string, string>> = {
   mke2fs: "e2fsprogs",
   "mkfs.vfat": "dosfstools",
   mcopy: "mtools",
+  // The formats are made where the image is, and right after it.
+  "qemu-img": "qemu-utils",
+  zstd: "zstd",
 };
 
 /** System administrators' programs are not on every user's PATH. */

@@ -1,5 +1,8 @@
+import { execa } from "execa";
 import { describe, expect, it } from "vitest";
 import { subordinateIds } from "../../../infra/image/build/preconditions.ts";
+import { definitionWith } from "../../definitions/fixtures.ts";
+import { type Machine, verdictOn } from "./machine.ts";
 
 describe("the subordinate ids of a user", () => {
   const file = "root:100000:65536\nbuilder:165536:1000\n1001:200000:65536\n";
@@ -15,3 +18,88 @@ describe("the subordinate ids of a user", () => {
     expect(subordinateIds("", "root", 0)).toBe(0);
   });
 });
+
+describe("before a build starts", () => {
+  const definition = definitionWith({ disk: { sizeGiB: 1 } });
+  const ids = "root:100000:65536\nbuilder:165536:65536\n";
+  /** An ordinary user, who has all that it takes. */
+  const ordinary = {
+    "/etc/passwd": "root:x:0:0::/:/bin/sh\nbuilder:x:1000:1000::/:/bin/sh\n",
+    "/etc/subuid": ids,
+    "/etc/subgid": ids,
+  };
+  const verdict = (machine: Machine) => verdictOn(machine, definition);
+
+  it("a machine that has everything will do, for root and for others", async () => {
+    expect(await verdict({ files: ordinary })).toBe("fine");
+    expect(await verdict({ files: ordinary, uid: 1000 })).toBe("fine");
+  });
+
+  it.each([
+    ["fai", "fai-client"],
+    ["mmdebstrap", "mmdebstrap"],
+    ["newuidmap", "uidmap"],
+    ["mkfs.vfat", "dosfstools"],
+    ["qemu-img", "qemu-utils"],
+    ["zstd", "zstd"],
+  ])(
+    "a missing %s is answered with its package, %s",
+    async (program, debianPackage) => {
+      const files = { ...ordinary, [await pathOf(program)]: "" };
+      expect(await verdict({ files })).toBe(
+        `UserError: This machine lacks what builds images. Run scripts/up, or: apt-get install ${debianPackage}`,
+      );
+    },
+  );
+
+  it("all missing programs are named at once", async () => {
+    const files = {
+      ...ordinary,
+      [await pathOf("fai")]: "",
+      [await pathOf("mcopy")]: "",
+    };
+    expect(await verdict({ files })).toMatch(
+      /apt-get install fai-client mtools$/,
+    );
+  });
+
+  it.each([
+    ["no range in subuid", "/etc/subuid", "root:100000:65536\n"],
+    ["a short range in subuid", "/etc/subuid", "builder:165536:1000\n"],
+    ["no range in subgid", "/etc/subgid", ""],
+  ])(
+    "an ordinary user with %s is told how to get one",
+    async (_what, path, text) => {
+      const files = { ...ordinary, [path]: text };
+      expect(await verdict({ files, uid: 1000 })).toBe(
+        `UserError: ${path} gives builder fewer than 65536 subordinate ids, which a build without privileges needs. ` +
+          "Run scripts/up, or as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 builder",
+      );
+    },
+  );
+
+  it("an image for another architecture is refused", async () => {
+    const files = {
+      ...ordinary,
+      [await pathOf("dpkg")]: "#!/bin/sh\necho arm64\n",
+    };
+    expect(await verdict({ files })).toBe(
+      "UserError: debian-13-tiny-amd64 is for amd64, and this machine is arm64. Build it on a machine of its own architecture, " +
+        "or take it out of cloud-images:definitions in the stack's configuration.",
+    );
+  });
+
+  it("too little disk is refused, with the numbers", async () => {
+    expect(await verdict({ files: ordinary, diskMiB: 512 })).toMatch(
+      /^UserError: debian-13-tiny-amd64 may need 1 GiB of disk in \S+\/output, and 0\.5 GiB are free\. Make room, or put the store elsewhere \(cloud-images:store/,
+    );
+    expect(await verdict({ files: ordinary, diskMiB: 1025 })).toBe("fine");
+  });
+});
+
+/** Where a program of this machine is. */
+async function pathOf(program: string): Promise<string> {
+  const path = `${process.env.PATH}:/usr/sbin:/sbin`;
+  const { stdout } = await execa("which", [program], { env: { PATH: path } });
+  return (await execa("realpath", [stdout])).stdout;
+}
