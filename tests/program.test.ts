@@ -1,0 +1,347 @@
+/** What the program declares, as an engine hears it, for two small images and an archive without a network. */
+
+import { tmpdir } from "node:os";
+import { unknownValue } from "@pulumi/pulumi/runtime/rpc.js";
+import { beforeAll, beforeEach, describe, expect, it } from "vitest";
+import type {
+  Definition,
+  ImageKey,
+  ImageVersion,
+} from "../infra/definitions/definition.ts";
+import type { ArchiveState } from "../infra/image/archive.ts";
+import { DirectoryStore } from "../infra/store/directoryStore.ts";
+import { writeBuild, writePublication } from "../infra/store/documents.ts";
+import {
+  type Declaration,
+  type Declared,
+  type DeclaredProject,
+  makeDeclaredProject,
+} from "./declaredProject.ts";
+import { storeArtifact } from "./store/records.ts";
+
+const tiny = "debian-13-tiny-amd64";
+
+let project: DeclaredProject;
+beforeEach(async () => {
+  project = await makeDeclaredProject();
+  return () => project.remove();
+});
+
+/** The resource whose name ends so. */
+function one({ declared }: Declaration, end: string): Declared {
+  const found = declared.filter(({ name }) => name.endsWith(end));
+  expect(found, end).toHaveLength(1);
+  return found[0] as Declared;
+}
+
+/** The resources of one component, itself included. */
+function withChildren({ declared }: Declaration, component: string) {
+  return declared.filter(
+    ({ name, parent }) => name === component || parent === component,
+  );
+}
+
+/** The component of an image. */
+function componentOf(declaration: Declaration): string {
+  return one(declaration, "-image").parent;
+}
+
+function components({ declared }: Declaration): readonly string[] {
+  return declared
+    .filter(({ type }) => type === "cloud-images:release:ImageVersion")
+    .map(({ name }) => name);
+}
+
+/** Records a declared image as built and published. */
+async function publish(
+  image: Declared,
+  version: string,
+  stack = "team/cloud-images/mine",
+): Promise<void> {
+  const store = new DirectoryStore(project.path("store"));
+  const build = {
+    key: image.inputs.key as ImageKey,
+    version: version as ImageVersion,
+    definition: image.inputs.definition as Definition,
+  };
+  await writeBuild(store, {
+    ...build,
+    builtAt: "2026-11-21T03:12:45.000Z",
+    archive: image.inputs.archive as ArchiveState,
+    raw: await storeArtifact(store, version),
+    packages: [],
+    phaseSeconds: {},
+    tools: {},
+  });
+  await writePublication(store, {
+    ...build,
+    platform: "directory",
+    stack,
+    publishedAt: "2026-11-21T03:20:00.000Z",
+    inputs: {},
+    files: [],
+  });
+}
+
+describe("an image version", () => {
+  let declaration: Declaration;
+  beforeAll(async () => {
+    const project = await makeDeclaredProject();
+    declaration = await project.declare();
+    await project.remove();
+  });
+
+  it("is one component with an image, its formats, its boot checks and one publication", () => {
+    const component = componentOf(declaration);
+    expect(
+      declaration.declared.map(({ type, name, parent }) => [
+        type,
+        name.replace(component, "*"),
+        parent.replace(component, "*"),
+      ]),
+    ).toEqual([
+      ["cloud-images:release:ImageVersion", "*", ""],
+      ["pulumi-nodejs:dynamic/image:FaiImage", "*-image", "*"],
+      ["pulumi-nodejs:dynamic/image:ImageFormat", "*-tar.zst", "*"],
+      ["pulumi-nodejs:dynamic/image:ImageFormat", "*-qcow2", "*"],
+      ["pulumi-nodejs:dynamic/image:BootCheck", "*-boot-bios", "*"],
+      ["pulumi-nodejs:dynamic/image:BootCheck", "*-boot-uefi", "*"],
+      [
+        "pulumi-nodejs:dynamic/platforms:DirectoryPublication",
+        "*-directory",
+        "*",
+      ],
+    ]);
+  });
+
+  it("is named by its definition and the first 12 digits of its key", () => {
+    const { key } = one(declaration, "-image").inputs;
+    expect(key).toMatch(/^[0-9a-f]{64}$/);
+    expect(componentOf(declaration)).toBe(
+      `${tiny}-${String(key).slice(0, 12)}`,
+    );
+  });
+
+  it("is published after its image, all formats and all boot checks", () => {
+    const component = componentOf(declaration);
+    expect(one(declaration, "-directory").dependencies.toSorted()).toEqual(
+      ["boot-bios", "boot-uefi", "image", "qcow2", "tar.zst"].map(
+        (end) => `${component}-${end}`,
+      ),
+    );
+  });
+
+  it("leaves nothing unknown in a preview but what the build itself decides", () => {
+    const { declared } = declaration;
+    const unknown = declared.map(({ name, inputs }) => [
+      name.split("-").slice(5).join("-"),
+      Object.keys(inputs).filter((key) => inputs[key] === unknownValue),
+    ]);
+    expect(Object.fromEntries(unknown)).toEqual({
+      "": [],
+      image: [],
+      "tar.zst": ["rawSha256"],
+      qcow2: ["rawSha256"],
+      "boot-bios": ["rawSha256"],
+      "boot-uefi": ["rawSha256"],
+      directory: ["rawSha256", "version"],
+    });
+  });
+
+  it("has no path of this machine in its inputs or its providers", () => {
+    const { declared } = declaration;
+    const text = JSON.stringify(declared);
+    expect(text).not.toContain(tmpdir());
+    expect(text).not.toContain(import.meta.dirname);
+    expect(text).toContain(
+      '__provider.module = \\"image/faiImageProvider.ts\\"',
+    );
+  });
+});
+
+describe("a stack", () => {
+  it("checks an image with the firmware that its definition names, and no other", async () => {
+    const declaration = await project.declare({
+      config: project.configWith({ definitions: ["debian-13-other-amd64"] }),
+    });
+    const checks = declaration.declared.filter(({ type }) =>
+      type.endsWith(":BootCheck"),
+    );
+    expect(checks.map(({ inputs }) => inputs.firmware)).toEqual([
+      "uefi-secure-boot",
+    ]);
+    expect(one(declaration, "-directory").inputs.firmware).toEqual([
+      "uefi-secure-boot",
+    ]);
+  });
+
+  it("declares every image that it names, in that order", async () => {
+    const declaration = await project.declare({
+      config: project.configWith({
+        definitions: [tiny, "debian-13-other-amd64"],
+      }),
+    });
+    expect(components(declaration)).toEqual([
+      expect.stringMatching(/^debian-13-tiny-amd64-[0-9a-f]{12}$/),
+      expect.stringMatching(/^debian-13-other-amd64-[0-9a-f]{12}$/),
+    ]);
+  });
+
+  it("says the same again while nothing changes", async () => {
+    expect(await project.declare()).toEqual(await project.declare());
+  });
+
+  it("says at its end where the images are", async () => {
+    const { summary } = await project.declare({ preview: false });
+    expect(summary).toMatch(/^debian-13-tiny-amd64, version 20261121-0312\n/);
+    expect(summary).toMatch(/\n\nIndex page: public\/index\.html$/);
+  });
+
+  it("says of an image that failed its boot check that it is not published, and goes on", async () => {
+    const { summary, declared } = await project.declare({
+      preview: false,
+      failing: ["-boot-bios"],
+      config: project.configWith({
+        definitions: [tiny, "debian-13-other-amd64"],
+      }),
+    });
+    expect(summary).toMatch(
+      /^debian-13-tiny-amd64: this version was not published\.\n\ndebian-13-other-amd64, version /,
+    );
+    expect(
+      declared
+        .map(({ name }) => name)
+        .filter((name) => name.endsWith("-directory")),
+    ).toEqual([expect.stringMatching(/^debian-13-other-/)]);
+  });
+
+  it.each<[string, Record<string, unknown>, RegExp]>([
+    [
+      "a wrong configuration",
+      { retention: { versions: 1 } },
+      /^UserError: Pulumi\.mine\.yaml: cloud-images:retention\.versions: /,
+    ],
+    [
+      "an image that nobody described",
+      { definitions: [tiny, "debian-9-x"] },
+      /^UserError: .* names "debian-9-x"/,
+    ],
+  ])("declares nothing with %s", async (_what, changes, message) => {
+    const config = project.configWith(changes);
+    const { error, declared } = await project.declare({ config });
+    expect(error).toMatch(message);
+    expect(declared).toEqual([]);
+  });
+
+  it("declares nothing with an archive that cannot be read", async () => {
+    await project.write(
+      "bin/apt-get",
+      "#!/bin/sh\necho no route >&2\nexit 100\n",
+    );
+    const { error, declared } = await project.declare();
+    expect(error).toMatch(/^UserError: The archive of trixie .*:\nno route\n/);
+    expect(declared).toEqual([]);
+  });
+});
+
+describe("an older version", () => {
+  it("is declared from its records exactly as it was when it was new", async () => {
+    const before = await project.declare();
+    const component = componentOf(before);
+    await publish(one(before, "-image"), "20261121-0312");
+    await project.setArchive("b");
+    await project.write(
+      "image-definitions/fai/package_config/TINY",
+      "PACKAGES install\ncurl\n",
+    );
+
+    const after = await project.declare();
+    expect(components(after)).toEqual([
+      component,
+      expect.not.stringMatching(component),
+    ]);
+    expect(withChildren(after, component)).toEqual(
+      withChildren(before, component),
+    );
+  });
+
+  it("does not need its definition as it was", async () => {
+    const before = await project.declare();
+    await publish(one(before, "-image"), "20261121-0312");
+    await project.setVariant({
+      description: "Otherwise",
+      disk: { sizeGiB: 4 },
+    });
+
+    const after = await project.declare();
+    expect(components(after)).toHaveLength(2);
+    expect(withChildren(after, componentOf(before))).toEqual(
+      withChildren(before, componentOf(before)),
+    );
+  });
+
+  it("is not declared twice while it is the current one", async () => {
+    const before = await project.declare();
+    await publish(one(before, "-image"), "20261121-0312");
+    expect(await project.declare()).toEqual(before);
+  });
+
+  it("goes when retention does not keep it", async () => {
+    const published: string[] = [];
+    for (const [index, archive] of ["1", "2", "3"].entries()) {
+      await project.setArchive(archive);
+      const now = await project.declare();
+      const image = now.declared.findLast(({ name }) =>
+        name.endsWith("-image"),
+      ) as Declared;
+      published.unshift(image.parent);
+      await publish(image, `2026112${index}-0312`);
+    }
+    await project.setArchive("4");
+    const kept = async (versions: number) => {
+      const config = project.configWith({ retention: { versions } });
+      return components(await project.declare({ config })).slice(0, -1);
+    };
+    expect(await kept(2)).toEqual(published.slice(0, 1));
+    expect(await kept(3)).toEqual(published.slice(0, 2));
+    expect(await kept(9)).toEqual(published);
+  });
+
+  it("of another stack is not declared", async () => {
+    const before = await project.declare();
+    await publish(
+      one(before, "-image"),
+      "20261121-0312",
+      "team/cloud-images/other",
+    );
+    await project.setArchive("b");
+    const after = await project.declare();
+    expect(components(after)).toHaveLength(1);
+    expect(components(after)).not.toEqual(components(before));
+  });
+
+  it("without its build stops the stack before anything is declared, and says what to do", async () => {
+    const image = one(await project.declare(), "-image");
+    await publish(image, "20261121-0312");
+    const store = new DirectoryStore(project.path("store"));
+    await store.remove(`builds/${image.inputs.key}/build.json`);
+    await project.setArchive("b");
+    const { error, declared } = await project.declare();
+    expect(error).toMatch(
+      /^StoreError: .* has the publication debian-13-tiny-amd64 20261121-0312, but not its build [0-9a-f]{64}\..* restore the store from a backup, or remove publications\/directory\/debian-13-tiny-amd64\/20261121-0312\.json/,
+    );
+    expect(declared).toEqual([]);
+  });
+
+  it("whose record is broken stops the stack before anything is declared", async () => {
+    await publish(one(await project.declare(), "-image"), "20261121-0312");
+    await project.write(
+      `store/publications/directory/${tiny}/20261121-0312.json`,
+      '{"platform":',
+    );
+    await project.setArchive("b");
+    const { error, declared } = await project.declare();
+    expect(error).toMatch(/^StoreError: .*20261121-0312\.json/);
+    expect(declared).toEqual([]);
+  });
+});
