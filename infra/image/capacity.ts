@@ -1,6 +1,5 @@
 /** How much heavy work (builds, conversions, boot checks) this machine does at the same time. */
 
-import { readFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import pLimit from "p-limit";
 import { UserError } from "../errors.ts";
@@ -9,6 +8,8 @@ const slots = pLimit(availableParallelism());
 
 /** Memory promised to work that is under way. */
 let promisedMiB = 0;
+/** Memory that was available before any of that work began. */
+let capacityMiB = 0;
 const waiting: (() => void)[] = [];
 
 /**
@@ -38,25 +39,20 @@ export function withCapacity<T>(
 }
 
 async function claimMemory(what: string, memoryMiB: number): Promise<void> {
-  for (;;) {
-    const free = await availableMemoryMiB();
-    if (promisedMiB === 0 && free < memoryMiB) {
-      throw new UserError(
-        `${what} needs ${memoryMiB} MiB of memory, and ${free} MiB are available. ` +
-          "Free memory, use a larger machine, or lower memoryMiB in its definition.",
-      );
-    }
-    if (promisedMiB === 0 || promisedMiB + memoryMiB <= free) {
-      promisedMiB += memoryMiB;
-      return;
-    }
+  while (promisedMiB > 0 && promisedMiB + memoryMiB > capacityMiB) {
     await new Promise<void>((wake) => waiting.push(wake));
   }
+  if (promisedMiB === 0) capacityMiB = availableMemoryMiB();
+  if (promisedMiB === 0 && memoryMiB > capacityMiB) {
+    throw new UserError(
+      `${what} needs ${memoryMiB} MiB of memory, and ${capacityMiB} MiB are available. ` +
+        "Free memory, use a larger machine, or lower memoryMiB in its definition.",
+    );
+  }
+  promisedMiB += memoryMiB;
 }
 
-/** The kernel's own estimate of what can be used without swapping (proc(5), MemAvailable). */
-export async function availableMemoryMiB(): Promise<number> {
-  const text = await readFile("/proc/meminfo", "utf8");
-  const kibibytes = Number(/^MemAvailable: +(\d+) kB$/m.exec(text)?.[1]);
-  return Math.floor(kibibytes / 1024);
+/** What this process and its children can still use without swapping, a control group's limit considered. */
+export function availableMemoryMiB(): number {
+  return Math.floor(process.availableMemory() / 1024 ** 2);
 }

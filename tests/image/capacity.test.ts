@@ -19,7 +19,7 @@ describe("work that needs memory", () => {
   });
 
   it("waits for other work when there is not enough for both", async () => {
-    const share = Math.floor((await availableMemoryMiB()) * 0.6);
+    const share = Math.floor(availableMemoryMiB() * 0.6);
     const first = Promise.withResolvers<void>();
     const order: string[] = [];
     const work = (name: string, until: Promise<void>) =>

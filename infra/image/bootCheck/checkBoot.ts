@@ -40,7 +40,7 @@ export async function checkBoot(
   signal: AbortSignal = neverAborted,
 ): Promise<BootCheckRecord> {
   signal.throwIfAborted();
-  await requireAll(request, await thisHost());
+  await requireAll(request, thisHost());
   const output = outputFiles(request);
   await clearOutput(request.outputDirectory, output);
   const observation = await withPrivateDirectory(

@@ -1,11 +1,12 @@
 /** What a boot check needs of this machine, looked at before anything starts. */
 
 import { constants } from "node:fs";
-import { access, readFile, stat } from "node:fs/promises";
+import { access, stat } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { execa } from "execa";
 import type { Architecture } from "../../definitions/definition.ts";
 import { UserError } from "../../errors.ts";
+import { availableMemoryMiB } from "../capacity.ts";
 import { isolation, qemuProgram } from "./qemu.ts";
 import { uefiFiles } from "./qemuArguments.ts";
 import type { BootCheckRequest } from "./request.ts";
@@ -38,27 +39,12 @@ export interface Host {
 }
 
 /** This machine. */
-export async function thisHost(): Promise<Host> {
-  const meminfo = await readFile("/proc/meminfo", "utf8");
+export function thisHost(): Host {
   return {
     architecture: process.arch,
     path: process.env.PATH ?? "",
-    availableMemoryMiB: availableMemoryMiB(meminfo),
+    availableMemoryMiB: availableMemoryMiB(),
   };
-}
-
-/**
- * The memory that can be had without swapping, from the text of /proc/meminfo.
- * @throws {UserError} where the kernel does not say.
- */
-export function availableMemoryMiB(meminfo: string): number {
-  const [, kibibytes] = /^MemAvailable: +(\d+) kB$/m.exec(meminfo) ?? [];
-  if (kibibytes === undefined) {
-    throw new UserError(
-      "/proc/meminfo does not say how much memory is available. A boot check needs Linux with /proc mounted.",
-    );
-  }
-  return Math.floor(Number(kibibytes) / 1024);
 }
 
 /** @throws {UserError} when the check cannot run here, saying what to do about it. */

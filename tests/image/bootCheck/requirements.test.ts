@@ -1,6 +1,5 @@
 import { describe, expect, test } from "vitest";
 import {
-  availableMemoryMiB,
   type Host,
   requireAll,
   thisHost,
@@ -24,7 +23,7 @@ async function problemWith(
     const definition = definitionWith(bootCheck);
     const disk = await diskOf(directory, sector);
     const request = requestFor(directory, disk, { definition });
-    const host = { ...(await thisHost()), ...changes };
+    const host = { ...thisHost(), ...changes };
     await requireAll(request, host).catch((error: Error) => {
       problem = `${error.name}: ${error.message}`;
     });
@@ -65,12 +64,4 @@ describe("before a boot check starts", () => {
       /^UserError: The boot check of .* gives it a disk of 0\.0001 GiB/,
     );
   });
-});
-
-test("available memory is read from /proc/meminfo", () => {
-  const text = "MemTotal:  24684612 kB\nMemAvailable:   12345678 kB\n";
-  expect(availableMemoryMiB(text)).toBe(12056);
-  expect(() => availableMemoryMiB("MemTotal: 1 kB\n")).toThrow(
-    /does not say how much memory is available/,
-  );
 });
