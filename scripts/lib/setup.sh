@@ -127,15 +127,14 @@ hash_package_lock() {
   sha256sum <"$PROJECT/package-lock.json"
 }
 
-# Installs what package-lock.json says, and leaves it as it is. Not `npm ci`: it refuses a lock made where the
-# registry lacks some package for another operating system, and takes node_modules away from whatever runs.
+# Installs exactly what package-lock.json says.
 install_node_modules() {
   local node stamp="$PROJECT/node_modules/.installed-from"
   node="$(find_node)"
   rm -f "$stamp"
   with_progress "Installing Node packages" \
-    env PATH="$node:$PATH" npm --prefix "$PROJECT" install --no-save --no-audit --no-fund ||
-    fail "npm install failed. Put right what it says above and run this again."
+    env PATH="$node:$PATH" npm --prefix "$PROJECT" ci --no-audit --no-fund ||
+    fail "npm ci failed. Put right what it says above and run this again."
   hash_package_lock >"$stamp"
 }
 
