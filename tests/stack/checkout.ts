@@ -2,6 +2,7 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { existsSync } from "node:fs";
 import {
   cp,
   mkdir,
@@ -11,11 +12,12 @@ import {
   readlink,
   rm,
   symlink,
+  writeFile,
 } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { execa } from "execa";
 import { projectDirectory } from "../../infra/projectPaths.ts";
+import { sha256OfFile } from "../../infra/store/digest.ts";
 
 /** What git has, as far as stacks need it. */
 const copied = [
@@ -45,6 +47,18 @@ export async function makeProject(): Promise<string> {
     await symlink(join(projectDirectory, name), join(project, name));
   }
   return project;
+}
+
+/** Replaces a text that a file of the copy must have. */
+export async function editFile(
+  path: string,
+  from: string,
+  to: string,
+): Promise<void> {
+  const text = await readFile(path, "utf8");
+  const edited = text.replaceAll(from, to);
+  if (edited === text) throw new Error(`${path} has no ${from}.`);
+  await writeFile(path, edited);
 }
 
 /** A program that has ended. */
@@ -152,6 +166,22 @@ export async function lastingProcesses(
   }
 }
 
+/** Waits for a file or directory; fails when the script ends before. */
+export async function untilExists(
+  path: string,
+  ended: Promise<Ended>,
+): Promise<void> {
+  let output: string | undefined;
+  void ended.then((end) => {
+    output = end.output;
+  });
+  while (!existsSync(path)) {
+    if (output !== undefined)
+      throw new Error(`Ended before ${path}:\n${output}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
 /** Paths of all files and links below a directory, sorted; none when it does not exist. */
 export async function filesBelow(directory: string): Promise<string[]> {
   const entries = await readdir(directory, {
@@ -166,14 +196,15 @@ export async function filesBelow(directory: string): Promise<string[]> {
     .sort();
 }
 
-/** One text that changes with every byte and every link below a directory. */
+/** One text that changes with every file and every link below a directory. */
 export async function fingerprint(directory: string): Promise<string> {
-  const { stdout } = await execa(
-    "tar",
-    ["--create", "--sort=name", `--directory=${directory}`, "."],
-    { encoding: "buffer" },
-  ).pipe("sha256sum");
-  return stdout;
+  const lines = [];
+  for (const path of await filesBelow(directory)) {
+    const absolute = join(directory, path);
+    const target = await readlink(absolute).catch(() => undefined);
+    lines.push(`${path} ${target ?? (await sha256OfFile(absolute)).sha256}`);
+  }
+  return lines.join("\n");
 }
 
 /** Removes the copy; the directories that it shares stay. */

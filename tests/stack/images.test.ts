@@ -1,0 +1,83 @@
+/**
+ * The images that the whole path is not tried with: each is built, boots and is published beside the others. The
+ * tests are one story.
+ */
+
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import {
+  editFile,
+  fingerprint,
+  makeProject,
+  processesOf,
+  removeProject,
+  runScript,
+} from "./checkout.ts";
+
+const minutes = 60_000;
+const first = "debian-13-nocloud-amd64";
+const others = ["debian-12-genericcloud-amd64", "debian-12-nocloud-amd64"];
+
+describe("an image", { timeout: 15 * minutes }, () => {
+  let project = "";
+  let before = "";
+  const inProject = (...path: string[]) => join(project, ...path);
+  const up = () => runScript(project, "up");
+  const setDefinitions = (from: readonly string[], to: readonly string[]) =>
+    editFile(inProject("Pulumi.local.yaml"), listOf(from), listOf(to));
+  const listOf = (names: readonly string[]) =>
+    names.map((name) => `    - ${name}\n`).join("");
+
+  beforeAll(async () => {
+    project = await makeProject();
+    await setDefinitions(["debian-13-genericcloud-amd64"], [first]);
+    // Both kinds of firmware are tried by the test of the whole path.
+    await editFile(
+      inProject("image-definitions/debian.yaml"),
+      "firmware: [bios, uefi-secure-boot]",
+      "firmware: [uefi-secure-boot]",
+    );
+  });
+
+  afterAll(async () => {
+    for (const id of await processesOf(project)) process.kill(id, "SIGKILL");
+    await removeProject(project);
+  });
+
+  it("is published by a stack that has no other", async () => {
+    const { output, exitCode } = await up();
+    expect(exitCode, output).toBe(0);
+    expect(await readdir(inProject("public"))).not.toContain("bookworm");
+    before = await fingerprint(inProject("public/trixie"));
+  });
+
+  it("is left alone when others join it, each of which boots", async () => {
+    await setDefinitions([first], [first, ...others]);
+    const { output, exitCode } = await up();
+    expect(exitCode, output).toBe(0);
+    expect(output).toContain("7 unchanged");
+    expect(await publishedNames()).toEqual([first, ...others].sort());
+    expect(await fingerprint(inProject("public/trixie"))).toBe(before);
+  });
+
+  it("stays when the others leave, with all that they brought", async () => {
+    await setDefinitions([first, ...others], [first]);
+    const { output, exitCode } = await up();
+    expect(exitCode, output).toBe(0);
+    expect(await publishedNames()).toEqual([first]);
+    expect(await readdir(inProject("public"))).not.toContain("bookworm");
+    expect(await readdir(inProject("store/builds"))).toHaveLength(1);
+    expect(await fingerprint(inProject("public/trixie"))).toBe(before);
+  });
+
+  async function publishedNames(): Promise<string[]> {
+    const index = await readFile(inProject("public/index.json"), "utf8");
+    return JSON.parse(index)
+      .publications.map(
+        (publication: { definition: { name: string } }) =>
+          publication.definition.name,
+      )
+      .sort();
+  }
+});
