@@ -4,7 +4,7 @@
  * - seconds: from its start to its end, by the clock.
  * - processor time: user and system, of every process of the tree. A control group counts them all. Where none
  *   can be made, it is what the processes' parents have waited for: processes that were killed unseen, and
- *   those that were left to init, are missing then, and a warning says so.
+ *   those that were left to init, are missing then.
  * - peak memory: see memory.ts; looked at four times a second.
  *
  * Threads of the kernel that work for the tree (loop devices, writing to disk) belong to nobody and are not counted.
