@@ -14,7 +14,7 @@ import type {
 } from "../definitions/definition.ts";
 import { imageKey, shortKey } from "../definitions/key.ts";
 import type { Difference, Implementation } from "../dynamic/provider.ts";
-import { BuildError } from "../errors.ts";
+import { BuildError, UserError } from "../errors.ts";
 import { projectPath } from "../projectPaths.ts";
 import {
   buildLogName,
@@ -181,13 +181,11 @@ async function build(
  * be what its key says.
  */
 async function requireSameSources(inputs: FaiImageInputs): Promise<void> {
-  const { archive, definition, key } = inputs;
-  const files = await readConfigSpace(projectPath(inputs.configSpace));
-  const present = imageKey({
-    definition,
-    archive,
-    configSpace: filesOfDefinition(files, definition),
-    builder: await builderVersion(),
+  const { definition, key } = inputs;
+  const present = await presentKey(inputs).catch((error: unknown) => {
+    // A class that is gone, or a file that cannot be used: other sources, too.
+    if (error instanceof UserError) return undefined;
+    throw error;
   });
   if (present !== key) {
     throw new BuildError(
@@ -195,6 +193,21 @@ async function requireSameSources(inputs: FaiImageInputs): Promise<void> {
         "Check out the revision that made it, or delete the version's component: scripts/pulumi destroy --target URN --target-dependents",
     );
   }
+}
+
+/** The key that the inputs would have with the config space and the builder as they are now. */
+async function presentKey({
+  archive,
+  definition,
+  configSpace,
+}: FaiImageInputs): Promise<ImageKey> {
+  const files = await readConfigSpace(projectPath(configSpace));
+  return imageKey({
+    definition,
+    archive,
+    configSpace: filesOfDefinition(files, definition),
+    builder: await builderVersion(),
+  });
 }
 
 async function nextVersion(

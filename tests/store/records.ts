@@ -100,8 +100,8 @@ export function sampleBuild(
     builtAt: "2026-11-21T03:12:45.000Z",
     archive: {
       mirror: {
-        debian: "http://deb.debian.org/debian/",
-        security: "http://deb.debian.org/debian-security/",
+        debian: "http://mirror.example/debian/",
+        security: "http://mirror.example/debian-security/",
       },
       suites: { trixie: "5f70bf18a0", "trixie-security": "9ae1c3d2b1" },
       epochSeconds: 1_795_230_000,
