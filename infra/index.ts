@@ -1,6 +1,7 @@
 /** The program: what `pulumi preview` and `pulumi up` run. */
 
 import * as pulumi from "@pulumi/pulumi";
+import { failUnlessReached } from "./completion.ts";
 import { StoreError, UserError } from "./errors.ts";
 import { declareImages } from "./program.ts";
 
@@ -14,4 +15,8 @@ async function declare() {
   }
 }
 
-export const { summary } = await declare();
+const { summary, end } = await declare();
+// A preview knows too little to come to that end, and deletes nothing.
+if (!pulumi.runtime.isDryRun()) failUnlessReached(end);
+
+export { summary };

@@ -34,6 +34,8 @@ import type { Store } from "./store/store.ts";
 export interface ProgramOutputs {
   /** Where everything is, for people. */
   readonly summary: pulumi.Output<string>;
+  /** Resolves when every version has come to its end, good or bad. */
+  readonly end: pulumi.Output<unknown>;
 }
 
 /**
@@ -52,12 +54,16 @@ export async function declareImages(): Promise<ProgramOutputs> {
   const store = openStore(config.store.directory);
   const older = await olderVersionsOf(config, store, current);
 
-  for (const args of older) new ImageVersion(args);
+  const olderImages = older.map((args) => new ImageVersion(args));
   const images = current.map((args) => ({
     definition: args.definition,
     image: new ImageVersion(args),
   }));
-  return { summary: summaryText(config.directory.path, images) };
+  const all = [...olderImages, ...images.map(({ image }) => image)];
+  return {
+    summary: summaryText(config.directory.path, images),
+    end: pulumi.all(all.map(({ files }) => pulumi.recover(files, () => []))),
+  };
 }
 
 /** The version of each definition that its sources and the archive ask for now. */
