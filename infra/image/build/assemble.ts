@@ -159,7 +159,12 @@ async function fixInodeDates(
   env: Record<string, string>,
 ): Promise<void> {
   const device = `${disk}?offset=${offset}`;
-  const { stdout } = await execa("dumpe2fs", ["-h", device], { env });
+  // Not dumpe2fs: from e2fsprogs 1.47.1 on it takes a name with a `=` for a tag, and finds no such device.
+  const { stdout } = await execa(
+    "debugfs",
+    ["-R", "show_super_stats -h", device],
+    { env },
+  );
   const count = (name: string) =>
     Number(new RegExp(`^${name}: +(\\d+)`, "m").exec(stdout)?.[1]);
   // mke2fs hands out inodes in order, so those in use are the first ones.
