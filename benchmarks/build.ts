@@ -70,7 +70,7 @@ async function prepare(context: Context): Promise<Job> {
   const { directory } = context;
   const definition = await definitionOf(imageName);
   const archive = await archiveState(
-    definition.release.codename,
+    definition.release,
     definition.architecture,
     await mirrorOfHost(),
     join(directory, "archive"),

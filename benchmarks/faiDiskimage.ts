@@ -73,10 +73,7 @@ export async function classicConfigSpace(
     "files/etc/apt/sources.list.d/debian.sources",
   );
   await mkdir(sources, { recursive: true });
-  await writeFile(
-    join(sources, "DEBIAN"),
-    sourcesText(release.codename, mirror),
-  );
+  await writeFile(join(sources, "DEBIAN"), sourcesText(release.suites, mirror));
 }
 
 /**

@@ -35,10 +35,15 @@ export type ReportMethod = (typeof reportMethods)[number];
 export interface Definition {
   readonly name: DefinitionName;
   readonly release: {
-    /** Debian's codename, which is also the suite: `trixie`. */
+    /** What the release's images are filed under: Debian's codename, as in `trixie` or `trixie-backports`. */
     readonly codename: string;
     /** Debian's version number: `13`. */
     readonly version: string;
+    /** Suites of the two archives that the image draws from; the first is the release itself. */
+    readonly suites: {
+      readonly debian: readonly string[];
+      readonly security: readonly string[];
+    };
   };
   readonly architecture: Architecture;
   readonly variant: string;

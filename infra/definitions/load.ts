@@ -1,11 +1,15 @@
 /** Reads the files of `image-definitions/`. */
 
 import { readdir, readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { isNode, LineCounter, parseDocument } from "yaml";
 import { UserError } from "../errors.ts";
 import type { Definition } from "./definition.ts";
-import { expandDefinitions, type LoadedFile } from "./expand.ts";
+import {
+  type ExpandedImage,
+  expandDefinitions,
+  type LoadedFile,
+} from "./expand.ts";
 import { describeIssue } from "./issues.ts";
 import { definitionFile } from "./schema.ts";
 
@@ -17,6 +21,17 @@ import { definitionFile } from "./schema.ts";
 export async function loadDefinitions(
   directory: string,
 ): Promise<readonly Definition[]> {
+  return (await loadImages(directory)).map(({ definition }) => definition);
+}
+
+/**
+ * All images that a directory of definitions describes, each with where its fields were said.
+ *
+ * @throws {UserError} naming file, line and field of whatever is wrong.
+ */
+export async function loadImages(
+  directory: string,
+): Promise<readonly ExpandedImage[]> {
   const names = (await readdir(directory))
     .filter((name) => /\.ya?ml$/.test(name))
     .sort();
@@ -25,8 +40,8 @@ export async function loadDefinitions(
   }
   const files = await Promise.all(
     names.map(async (name) => {
-      const path = join(directory, name);
-      return parseDefinitionFile(path, await readFile(path, "utf8"));
+      const text = await readFile(join(directory, name), "utf8");
+      return parseDefinitionFile(join(basename(directory), name), text);
     }),
   );
   return expandDefinitions(files);
@@ -46,14 +61,26 @@ export function parseDefinitionFile(path: string, text: string): LoadedFile {
       document.errors.map(({ message }) => `${path}: ${message}`).join("\n"),
     );
   }
-  const parsed = definitionFile.safeParse(document.toJS() ?? {});
-  if (parsed.success) return { path, content: parsed.data };
+  const parsed = definitionFile.safeParse(contentOf(document) ?? {});
+  const placeOf = (steps: readonly PropertyKey[]) => `${path}:${lineOf(steps)}`;
+  if (parsed.success) return { content: parsed.data, placeOf };
   const problems = parsed.error.issues.map(
-    (issue) => `${path}:${lineOf(issue.path)}: ${describeIssue(issue)}`,
+    (issue) => `${placeOf(issue.path)}: ${describeIssue(issue)}`,
   );
   throw new UserError(
     `${problems.join("\n")}\nimage-definitions/schema.json describes every field.`,
   );
+
+  function contentOf(parsed: typeof document): unknown {
+    try {
+      return parsed.toJS();
+    } catch (error) {
+      // The parser's own limit on what aliases may add up to.
+      throw new UserError(
+        `${path}: ${(error as Error).message}. Write out what the aliases stand for.`,
+      );
+    }
+  }
 
   function lineOf(place: readonly PropertyKey[]): number {
     for (let length = place.length; length >= 0; length--) {

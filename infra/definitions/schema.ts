@@ -14,93 +14,151 @@ const classes = z.array(className);
 const plainName = z
   .string()
   .regex(/^[a-z][a-z0-9]*$/, "must be lower-case letters and digits");
+const releaseName = z
+  .string()
+  .regex(/^[a-z][a-z0-9-]*$/, "must be lower-case letters, digits and -");
 
-const release = z
+const suiteName = z
+  .string()
+  .regex(/^[a-z][a-z0-9-]*$/, "must be the name of a suite");
+const extending = z
+  .string()
+  .optional()
+  .describe("Another of its kind: what is not said here is as there");
+
+/** Sections whose entries may extend each other: what a file says is part of an entry; expanded, it is whole. */
+const suites = z
   .strictObject({
-    version: z
-      .string()
-      .regex(/^[a-z0-9]+$/, 'must be letters and digits, as in "13"')
-      .describe("Debian's version number, quoted; part of image names"),
-    systemd: z
-      .int()
-      .min(240)
-      .describe(
-        "systemd's major version, which decides how the boot check gets its report",
-      ),
-    classes: classes.describe("FAI classes of every image of this release"),
+    debian: z.array(suiteName).min(1),
+    security: z.array(suiteName),
   })
-  .describe("A Debian release, by its codename");
+  .describe(
+    "Suites of the two archives that images are installed and updated from; the first is the release itself",
+  );
+const releaseFields = {
+  version: z
+    .string()
+    .regex(/^[a-z0-9-]+$/, 'must be letters, digits and -, as in "13"')
+    .describe("Debian's version number, quoted; part of image names"),
+  suites,
+  systemd: z
+    .int()
+    .min(240)
+    .describe(
+      "systemd's major version, which decides how the boot check gets its report",
+    ),
+  classes: classes.describe("FAI classes of every image of this release"),
+};
 
+const bootCheckFields = {
+  firmware: z
+    .array(z.enum(firmwares))
+    .min(1)
+    .describe("Every one of these must start the image"),
+  rootGrows: z
+    .boolean()
+    .describe(
+      "Whether the root file system must fill the disk after the first boot",
+    ),
+  diskSizeGiB: z.int().min(1).describe("Size of the disk that the guest sees"),
+  memoryMiB: z.int().min(256).describe("Memory of the guest"),
+  timeoutSeconds: z.int().min(10).describe("After this the check has failed"),
+};
+const buildFields = {
+  timeoutSeconds: z.int().min(10).describe("After this the build has failed"),
+  memoryMiB: z
+    .int()
+    .min(512)
+    .describe("Memory for the build: about three times the root file system"),
+};
+const disk = z.strictObject({
+  sizeGiB: z.int().min(1).max(2048).describe("Size of the raw image"),
+});
+const variantFields = {
+  description: z.string().min(1).describe("One line for people"),
+  classes: classes.describe("FAI classes of every image of this variant"),
+  disk,
+};
+const cloudInit = z
+  .boolean()
+  .describe("Whether cloud-init configures the image at its first boot");
+const bootCheckText = "What an image must prove before it is published";
+
+const releaseEntry = z
+  .strictObject({
+    extends: extending,
+    ...releaseFields,
+    suites: suites.partial(),
+  })
+  .partial()
+  .describe("A Debian release, by its codename");
+const variantEntry = z
+  .strictObject({
+    extends: extending,
+    ...variantFields,
+    disk: disk.partial(),
+    cloudInit,
+    build: z.strictObject(buildFields).partial(),
+    bootCheck: z
+      .strictObject(bootCheckFields)
+      .partial()
+      .describe(bootCheckText),
+  })
+  .partial()
+  .describe("A kind of image, by its name");
 const architecture = z
   .strictObject({ classes })
   .describe("A Debian architecture, by its name");
 
-const bootCheck = z
-  .strictObject({
-    firmware: z
-      .array(z.enum(firmwares))
-      .min(1)
-      .describe("Every one of these must start the image"),
-    rootGrows: z
-      .boolean()
-      .describe(
-        "Whether the root file system must fill the disk after the first boot",
-      ),
-    diskSizeGiB: z
-      .int()
-      .min(1)
-      .describe("Size of the disk that the guest sees"),
-    memoryMiB: z.int().min(256).describe("Memory of the guest"),
-    timeoutSeconds: z.int().min(10).describe("After this the check has failed"),
-  })
-  .describe("What an image must prove before it is published");
+/** A release with what it inherits. */
+export const wholeRelease = z.strictObject(releaseFields);
+export type WholeRelease = z.output<typeof wholeRelease>;
 
-const variant = z
-  .strictObject({
-    description: z.string().min(1).describe("One line for people"),
-    classes: classes.describe("FAI classes of every image of this variant"),
-    cloudInit: z
-      .boolean()
-      .default(false)
-      .describe("Whether cloud-init configures the image at its first boot"),
-    disk: z.strictObject({
-      sizeGiB: z.int().min(1).max(2048).describe("Size of the raw image"),
-    }),
-    build: z
-      .strictObject({
-        timeoutSeconds: z
-          .int()
-          .min(10)
-          .default(1800)
-          .describe("After this the build has failed"),
-        memoryMiB: z
-          .int()
-          .min(512)
-          .default(3072)
-          .describe(
-            "Memory for the build: about three times the root file system",
-          ),
-      })
-      .prefault({}),
-    bootCheck,
-  })
-  .describe("A kind of image, by its name");
+/** A variant with what it inherits. */
+export const wholeVariant = z.strictObject({
+  ...variantFields,
+  cloudInit: cloudInit.default(false),
+  build: z
+    .strictObject({
+      timeoutSeconds: buildFields.timeoutSeconds.default(1800),
+      memoryMiB: buildFields.memoryMiB.default(3072),
+    })
+    .prefault({}),
+  bootCheck: z.strictObject(bootCheckFields).describe(bootCheckText),
+});
+export type WholeVariant = z.output<typeof wholeVariant>;
 
+const combinations = {
+  releases: z.array(releaseName).min(1),
+  architectures: z.array(z.string()).min(1),
+  variants: z.array(plainName).min(1),
+};
 const images = z
   .strictObject({
-    releases: z.array(plainName).min(1),
-    architectures: z.array(z.string()).min(1),
-    variants: z.array(plainName).min(1),
+    ...combinations,
+    exclude: z
+      .array(
+        z
+          .strictObject(combinations)
+          .partial()
+          .refine((rule) => Object.keys(rule).length > 0, {
+            error: "must name releases, architectures or variants",
+          }),
+      )
+      .default([])
+      .describe(
+        "Combinations that are left out; what a rule does not name may be anything",
+      ),
   })
   .describe("Every combination of these is one image");
 
 /** One file of definitions. Every part may be left out: another file can hold it. */
 export const definitionFile = z.strictObject({
-  releases: z.record(plainName, release).default({}),
+  releases: z.record(releaseName, releaseEntry).default({}),
   architectures: z
     .partialRecord(z.enum(architectures), architecture)
     .default({}),
-  variants: z.record(plainName, variant).default({}),
+  variants: z.record(plainName, variantEntry).default({}),
   images: z.array(images).default([]),
 });
 

@@ -60,7 +60,7 @@ export async function mirrorOfHost(): Promise<Mirror> {
  * @throws {UserError} when a suite cannot be reached, is not signed by Debian or has expired.
  */
 export async function archiveState(
-  codename: string,
+  { codename, suites: wanted }: Definition["release"],
   architecture: Architecture,
   mirror: Mirror,
   directory: string,
@@ -69,7 +69,7 @@ export async function archiveState(
   await mkdir(join(lists, "partial"), { recursive: true });
   const sources = join(directory, "debian.sources");
   // No index is called `none`, so apt fetches and checks the Release files alone.
-  await writeFile(sources, sourcesText(codename, mirror, "Targets: none\n"));
+  await writeFile(sources, sourcesText(wanted, mirror, "Targets: none\n"));
   const result = await execa("apt-get", ["update", "-q", ...aptOptions()], {
     reject: false,
     all: true,
@@ -84,7 +84,7 @@ export async function archiveState(
   const suites: Record<string, string> = {};
   let epochSeconds = 0;
   const files = await readdir(lists);
-  for (const suite of suitesOf(codename)) {
+  for (const suite of suitesOf(wanted)) {
     const file = files.find((name) => name.endsWith(`_${suite}_InRelease`));
     if (file === undefined) {
       throw new UserError(
@@ -165,7 +165,7 @@ export async function archiveStates(
       const directory = join(cacheDirectory, "archive", name);
       return [
         name,
-        await archiveState(release.codename, architecture, mirror, directory),
+        await archiveState(release, architecture, mirror, directory),
       ] as const;
     }),
   );

@@ -76,6 +76,10 @@ const definitionSchema: z.ZodType<Definition> = z.object({
   release: z.object({
     codename: z.string().regex(/^[a-z][a-z0-9-]*$/),
     version: z.string().min(1),
+    suites: z.object({
+      debian: z.array(z.string()),
+      security: z.array(z.string()),
+    }),
   }),
   architecture: z.enum(architectures),
   variant: z.string().min(1),

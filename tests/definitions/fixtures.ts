@@ -3,11 +3,20 @@ import type {
   DefinitionName,
 } from "../../infra/definitions/definition.ts";
 
+export const trixie = {
+  codename: "trixie",
+  version: "13",
+  suites: {
+    debian: ["trixie", "trixie-updates"],
+    security: ["trixie-security"],
+  },
+} as const;
+
 /** A definition with one small value for everything; pass what matters to a test. */
 export function definitionWith(parts: Partial<Definition> = {}): Definition {
   return {
     name: "debian-13-tiny-amd64" as DefinitionName,
-    release: { codename: "trixie", version: "13" },
+    release: trixie,
     architecture: "amd64",
     variant: "tiny",
     description: "As small as can be",

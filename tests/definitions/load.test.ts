@@ -14,7 +14,8 @@ const directory = projectPath("image-definitions");
 
 const parts = `
 releases:
-  trixie: { version: "13", systemd: 257, classes: [TRIXIE] }
+  trixie:
+    { version: "13", suites: { debian: [trixie], security: [] }, systemd: 257, classes: [TRIXIE] }
 architectures:
   amd64: { classes: [AMD64] }
 variants:
@@ -76,8 +77,8 @@ describe("the definitions of the project", () => {
 describe("a definition", () => {
   it("has the classes of its release, architecture and variant, between the first and the last", () => {
     const file = parseDefinitionFile("x.yaml", parts + images);
-    const [definition] = expandDefinitions([file]);
-    expect(definition?.classes).toEqual([
+    const [image] = expandDefinitions([file]);
+    expect(image?.definition.classes).toEqual([
       "DEBIAN",
       "TRIXIE",
       "AMD64",
@@ -99,15 +100,14 @@ describe("a file of definitions is refused", () => {
     const text = parts.replace("description:", "describtion:");
     const problem = problemOf(text + images);
     expect(problem).toContain(
-      "0.yaml:8: variants.tiny.describtion: no such field.",
+      "0.yaml:9: variants.tiny.describtion: no such field.",
     );
-    expect(problem).toContain("variants.tiny.description");
     expect(problem).toContain("schema.json");
   });
 
   it("with the line of a value of the wrong type", () => {
     const problem = problemOf(parts.replace("sizeGiB: 2", "sizeGiB: big"));
-    expect(problem).toMatch(/^0\.yaml:10: variants\.tiny\.disk\.sizeGiB: /);
+    expect(problem).toMatch(/^0\.yaml:11: variants\.tiny\.disk\.sizeGiB: /);
   });
 
   it("for a version that YAML takes for a number", () => {
@@ -130,19 +130,19 @@ describe("a file of definitions is refused", () => {
   it("for a release that no file describes, with those that exist", () => {
     const problem = problemOf(parts + images.replace("[trixie]", "[sarge]"));
     expect(problem).toBe(
-      '0.yaml: images[0].releases names "sarge", which no file of image-definitions describes. Known: trixie.',
+      '0.yaml:16: images.releases names "sarge", which no file of image-definitions describes. Known: trixie.',
     );
   });
 
   it("for an image that two places list", () => {
     expect(problemOf(parts + images, images)).toBe(
-      "1.yaml: images[0] lists debian-13-tiny-amd64, which 0.yaml: images[0] lists already. Take it out of one of them.",
+      "1.yaml:3: lists debian-13-tiny-amd64, which 0.yaml:16 lists already. Take it out of one of them.",
     );
   });
 
   it("for a variant that two files describe", () => {
     expect(problemOf(parts, parts)).toContain(
-      "1.yaml: releases.trixie is described in 0.yaml already.",
+      "1.yaml:4: releases.trixie is described in 0.yaml:4 already.",
     );
   });
 

@@ -9,6 +9,7 @@ import {
   releaseDateSeconds,
 } from "../../infra/image/archive.ts";
 import { sourcesText } from "../../infra/image/build/aptSources.ts";
+import { trixie } from "../definitions/fixtures.ts";
 
 const release = (date: string, packages: string) => `Origin: Debian
 Date: ${date}
@@ -54,7 +55,7 @@ describe("the date of a Release file", () => {
 
 describe("apt sources", () => {
   it("name release, updates and security", () => {
-    const text = sourcesText("trixie", {
+    const text = sourcesText(trixie.suites, {
       debian: "http://a/debian",
       security: "http://b/security",
     });
@@ -72,14 +73,14 @@ describe("the archive that this machine uses", () => {
   it("is asked for its state, and says the same when asked again", async () => {
     const directory = await cacheDirectory();
     const mirror = await mirrorOfHost();
-    const state = await archiveState("trixie", "amd64", mirror, directory);
+    const state = await archiveState(trixie, "amd64", mirror, directory);
     expect(Object.keys(state.suites)).toEqual([
       "trixie",
       "trixie-updates",
       "trixie-security",
     ]);
     expect(state.epochSeconds).toBeGreaterThan(Date.UTC(2025, 7, 9) / 1000);
-    expect(await archiveState("trixie", "amd64", mirror, directory)).toEqual(
+    expect(await archiveState(trixie, "amd64", mirror, directory)).toEqual(
       state,
     );
   });
@@ -92,7 +93,7 @@ describe("an archive that cannot be reached", () => {
       security: "http://127.0.0.1:9/debian-security",
     };
     const attempt = archiveState(
-      "trixie",
+      trixie,
       "amd64",
       mirror,
       await cacheDirectory(),

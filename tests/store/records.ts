@@ -46,7 +46,14 @@ export function sampleDefinition(sample: SampleImage = {}): Definition {
   const version = releases[codename];
   return {
     name: `debian-${version}-${variant}-amd64` as DefinitionName,
-    release: { codename, version },
+    release: {
+      codename,
+      version,
+      suites: {
+        debian: [codename, `${codename}-updates`],
+        security: [`${codename}-security`],
+      },
+    },
     architecture: "amd64",
     variant,
     description: sample.description ?? "For virtual machines in a cloud.",

@@ -1,14 +1,19 @@
 /** Where apt finds packages, for the machine that builds and for the image. Pure. */
 
+import type { Definition } from "../../definitions/definition.ts";
+
 /** Base addresses, as they stand in a `URIs:` field. */
 export interface Mirror {
   readonly debian: string;
   readonly security: string;
 }
 
-/** The suites an image draws from, as security support expects them: release, updates, security. */
-export function suitesOf(codename: string): readonly string[] {
-  return [codename, `${codename}-updates`, `${codename}-security`];
+/** Suites by the archive that has them. */
+export type Suites = Definition["release"]["suites"];
+
+/** All suites an image draws from, the release itself first. */
+export function suitesOf({ debian, security }: Suites): readonly string[] {
+  return [...debian, ...security];
 }
 
 /**
@@ -17,17 +22,15 @@ export function suitesOf(codename: string): readonly string[] {
  * @param extraFields further lines for every stanza, each ended by a newline
  */
 export function sourcesText(
-  codename: string,
+  { debian, security }: Suites,
   mirror: Mirror,
   extraFields = "",
 ): string {
   const stanza = (uri: string, suites: readonly string[]) =>
     `Types: deb\nURIs: ${uri}\nSuites: ${suites.join(" ")}\nComponents: main\n` +
     `Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n${extraFields}`;
-  const [release, updates, security] = suitesOf(codename) as [
-    string,
-    string,
-    string,
-  ];
-  return `${stanza(mirror.debian, [release, updates])}\n${stanza(mirror.security, [security])}`;
+  return [
+    stanza(mirror.debian, debian),
+    ...(security.length > 0 ? [stanza(mirror.security, security)] : []),
+  ].join("\n");
 }

@@ -46,7 +46,8 @@ async function makeBaseSystem(
   path: string,
   log: NodeJS.WritableStream,
 ): Promise<void> {
-  const { codename } = definition.release;
+  const { suites } = definition.release;
+  const [release = ""] = suites.debian;
   const child = execa(
     "mmdebstrap",
     [
@@ -60,12 +61,12 @@ async function makeBaseSystem(
       '--aptopt=Acquire::Languages "none"',
       // FAI brings the image's own sources.
       '--customize-hook=rm -rf "$1"/etc/apt/sources.list "$1"/etc/apt/sources.list.d/*',
-      codename,
+      release,
       path,
       "-",
     ],
     {
-      input: sourcesText(codename, archive.mirror),
+      input: sourcesText(suites, archive.mirror),
       all: true,
       buffer: false,
       env: { SOURCE_DATE_EPOCH: String(archive.epochSeconds) },

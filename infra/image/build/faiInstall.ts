@@ -36,10 +36,10 @@ export async function prepareConfigSpace(
     "files/etc/apt/sources.list.d/debian.sources",
   );
   await mkdir(sources, { recursive: true });
-  const { codename } = request.definition.release;
+  const { suites } = request.definition.release;
   await writeFile(
     join(sources, "DEBIAN"),
-    sourcesText(codename, request.archive.mirror),
+    sourcesText(suites, request.archive.mirror),
   );
 }
 

@@ -12,6 +12,7 @@ import type { Observation } from "../../../infra/image/bootCheck/observation.ts"
 import type { BootReport } from "../../../infra/image/bootCheck/report.ts";
 import type { BootCheckRequest } from "../../../infra/image/bootCheck/request.ts";
 import type { Sha256 } from "../../../infra/store/store.ts";
+import { trixie } from "../../definitions/fixtures.ts";
 
 export const nonce = "0123456789abcdef0123456789abcdef" as Nonce;
 
@@ -22,7 +23,7 @@ export function definitionWith(
 ): Definition {
   return {
     name: "debian-13-nocloud-amd64" as DefinitionName,
-    release: { codename: "trixie", version: "13" },
+    release: trixie,
     architecture: "amd64",
     variant: "nocloud",
     description: "An image of a test",

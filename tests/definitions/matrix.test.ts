@@ -1,0 +1,219 @@
+/** What entries of the matrix take from each other, which combinations there are, and where each value was said. */
+
+import { describe, expect, it } from "vitest";
+import {
+  type ExpandedImage,
+  expandDefinitions,
+} from "../../infra/definitions/expand.ts";
+import { parseDefinitionFile } from "../../infra/definitions/load.ts";
+
+const base = `releases:
+  trixie:
+    version: "13"
+    suites: { debian: [trixie, trixie-updates], security: [trixie-security] }
+    systemd: 257
+    classes: [TRIXIE]
+architectures:
+  amd64: { classes: [AMD64] }
+variants:
+  cloud:
+    description: For clouds
+    classes: [CLOUD]
+    disk: { sizeGiB: 3 }
+    bootCheck:
+      firmware: [bios, uefi]
+      rootGrows: true
+      diskSizeGiB: 6
+      memoryMiB: 1024
+      timeoutSeconds: 300
+`;
+
+/** A file beside the one above. */
+const own = `variants:
+  worker:
+    extends: cloud
+    description: For our jobs
+    classes: [WORKER]
+    bootCheck:
+      memoryMiB: 2048
+images:
+  - releases: [trixie]
+    architectures: [amd64]
+    variants: [worker]
+`;
+
+function expand(...texts: string[]): readonly ExpandedImage[] {
+  return expandDefinitions(
+    texts.map((text, index) =>
+      parseDefinitionFile(`${["base", "own"][index]}.yaml`, text),
+    ),
+  );
+}
+
+describe("a variant of somebody's own", () => {
+  it("has what it does not say itself from the one it extends, and its classes after those", () => {
+    const [image] = expand(base, own);
+    expect(image?.definition).toMatchObject({
+      name: "debian-13-worker-amd64",
+      description: "For our jobs",
+      classes: ["DEBIAN", "TRIXIE", "AMD64", "CLOUD", "WORKER", "LAST"],
+      disk: { sizeGiB: 3 },
+      build: { timeoutSeconds: 1800, memoryMiB: 3072 },
+      bootCheck: { firmware: ["bios", "uefi"], memoryMiB: 2048 },
+    });
+  });
+
+  it("leaves the one it extends as it was", () => {
+    const both = own.replace("[worker]", "[cloud, worker]");
+    const [cloud] = expand(base, both);
+    expect(cloud?.definition).toMatchObject({
+      name: "debian-13-cloud-amd64",
+      classes: ["DEBIAN", "TRIXIE", "AMD64", "CLOUD", "LAST"],
+      bootCheck: { memoryMiB: 1024 },
+    });
+  });
+
+  it("says of every value where it comes from", () => {
+    const [image] = expand(base, own);
+    expect(Object.fromEntries(image?.places ?? [])).toEqual({
+      "release.codename": "own.yaml:9",
+      architecture: "own.yaml:9",
+      variant: "own.yaml:9",
+      "release.version": "base.yaml:3",
+      "release.suites.debian": "base.yaml:4",
+      "release.suites.security": "base.yaml:4",
+      "release.systemd": "base.yaml:5",
+      "classes[1]": "base.yaml:6",
+      "classes[2]": "base.yaml:8",
+      "classes[3]": "base.yaml:12",
+      "classes[4]": "own.yaml:5",
+      description: "own.yaml:4",
+      "disk.sizeGiB": "base.yaml:13",
+      "bootCheck.firmware": "base.yaml:15",
+      "bootCheck.rootGrows": "base.yaml:16",
+      "bootCheck.diskSizeGiB": "base.yaml:17",
+      "bootCheck.memoryMiB": "own.yaml:7",
+      "bootCheck.timeoutSeconds": "base.yaml:19",
+    });
+  });
+
+  it("may be extended in turn", () => {
+    const text = own
+      .replace(
+        "images:",
+        "  large:\n    extends: worker\n    disk: { sizeGiB: 30 }\nimages:",
+      )
+      .replace("[worker]", "[large]");
+    expect(expand(base, text)[0]?.definition).toMatchObject({
+      description: "For our jobs",
+      disk: { sizeGiB: 30 },
+      bootCheck: { memoryMiB: 2048 },
+    });
+  });
+});
+
+describe("combinations", () => {
+  const more = base
+    .replace(
+      "architectures:",
+      "  sid:\n    extends: trixie\n    version: sid\n    suites: { debian: [sid], security: [] }\narchitectures:",
+    )
+    .replace("variants:", "variants:\n  plain:\n    extends: cloud");
+  const group = (exclude: string) =>
+    `images:\n  - releases: [trixie, sid]\n    architectures: [amd64]\n    variants: [cloud, plain]\n    exclude:\n${exclude}`;
+  const names = (text: string) =>
+    expand(more, text).map(({ definition }) => definition.name);
+
+  it("are all of them, sorted by name, but for those that a rule leaves out", () => {
+    expect(
+      names(group("      - { releases: [sid], variants: [plain] }\n")),
+    ).toEqual([
+      "debian-13-cloud-amd64",
+      "debian-13-plain-amd64",
+      "debian-sid-cloud-amd64",
+    ]);
+    expect(names(group("      - { variants: [plain] }\n"))).toEqual([
+      "debian-13-cloud-amd64",
+      "debian-sid-cloud-amd64",
+    ]);
+  });
+
+  it("draw from the suites of their release", () => {
+    const images = expand(more, group("      - { releases: [trixie] }\n"));
+    expect(images[0]?.definition.release).toEqual({
+      codename: "sid",
+      version: "sid",
+      suites: { debian: ["sid"], security: [] },
+    });
+  });
+
+  it("are refused with a rule that leaves nothing out", () => {
+    expect(() =>
+      names(group("      - { releases: [sid], variants: [azure] }\n")),
+    ).toThrow(
+      /^own\.yaml:2: exclude\[0\] leaves nothing out\. Correct its names, or remove it\.$/,
+    );
+  });
+
+  it("are refused with a rule that leaves everything out", () => {
+    expect(() => names(group("      - {}\n"))).toThrow(
+      /own\.yaml:6: images\[0\]\.exclude\[0\]: must name releases, architectures or variants\./,
+    );
+  });
+});
+
+describe("an entry is refused", () => {
+  it("when it extends itself, by whatever detour", () => {
+    const text = own.replace(
+      "variants:\n",
+      "variants:\n  a: { extends: b }\n  b: { extends: c }\n  c: { extends: a }\n",
+    );
+    expect(() => expand(base, text)).toThrow(
+      /^own\.yaml:4: variants\.a extends b extends c extends a, which never ends\. Take one "extends" out\.$/,
+    );
+  });
+
+  it("when it extends what nobody describes", () => {
+    expect(() =>
+      expand(base, own.replace("extends: cloud", "extends: clod")),
+    ).toThrow(
+      /^own\.yaml:3: variants\.worker extends "clod", which no file of image-definitions describes\. Known: cloud\.$/,
+    );
+  });
+
+  it("when a field is missing even with what it inherits", () => {
+    expect(() =>
+      expand(base.replace("    disk: { sizeGiB: 3 }\n", ""), own),
+    ).toThrow(/^base\.yaml:11: variants\.cloud\.disk: /);
+  });
+
+  it("when its name could leave a path or reach a shell", () => {
+    for (const name of ["../x", "a b", "$(reboot)", "x;y", "-x"]) {
+      expect(() =>
+        expand(base, own.replace("  worker:", `  "${name}":`)),
+      ).toThrow(/^own\.yaml:\d+: variants/);
+    }
+  });
+
+  it("when its key stands twice", () => {
+    expect(() =>
+      expand(
+        base,
+        own.replace(
+          "    classes: [WORKER]\n",
+          "    classes: [WORKER]\n    classes: [X]\n",
+        ),
+      ),
+    ).toThrow(/own\.yaml: Map keys must be unique/);
+  });
+
+  it("when aliases would make it endless", () => {
+    const bomb = ["a: &a [x, x, x, x, x, x, x, x, x]"];
+    for (const [from, to] of ["ab", "bc", "cd", "de", "ef", "fg"]) {
+      bomb.push(`${to}: &${to} [${Array(9).fill(`*${from}`).join(", ")}]`);
+    }
+    expect(() => expand(base, bomb.join("\n"))).toThrow(
+      /^own\.yaml: Excessive alias count.*Write out what the aliases stand for\.$/,
+    );
+  });
+});

@@ -1,0 +1,62 @@
+import { execa } from "execa";
+import { describe, expect, it } from "vitest";
+import { loadDefinitions } from "../../infra/definitions/load.ts";
+import { projectPath } from "../../infra/projectPaths.ts";
+
+/** The program behind scripts/images, without the set-up. */
+function images(...args: string[]) {
+  return execa(
+    process.execPath,
+    [projectPath("scripts/lib/images.ts"), ...args],
+    {
+      reject: false,
+    },
+  );
+}
+
+describe("scripts/images", () => {
+  it("lists every image, for people and for programs", async () => {
+    const definitions = await loadDefinitions(projectPath("image-definitions"));
+    const { stdout: json } = await images("list", "--json");
+    expect(JSON.parse(json)).toEqual(definitions);
+    const { stdout: text, exitCode } = await images("list");
+    expect(
+      text
+        .split("\n")
+        .slice(1)
+        .map((line) => line.split(" ")[0]),
+    ).toEqual(definitions.map(({ name }) => name));
+    expect(exitCode).toBe(0);
+  });
+
+  it("shows what one image is, and where that was said", async () => {
+    const { stdout } = await images("show", "debian-13-nocloud-amd64");
+    expect(stdout).toMatch(
+      /^disk\.sizeGiB +3 +image-definitions\/debian\.yaml:\d+$/m,
+    );
+    const { stdout: json } = await images(
+      "show",
+      "debian-13-nocloud-amd64",
+      "--json",
+    );
+    expect(JSON.parse(json)).toMatchObject({
+      definition: { name: "debian-13-nocloud-amd64", disk: { sizeGiB: 3 } },
+      places: { "disk.sizeGiB": expect.stringMatching(/debian\.yaml:\d+$/) },
+    });
+  });
+
+  it.each<[string[], RegExp]>([
+    [
+      ["show", "debian-1-x"],
+      /describes no "debian-1-x"\. scripts\/images list/,
+    ],
+    [["shw"], /"shw" is none of its commands\. Run scripts\/images --help\./],
+    [["list", "--jsn"], /'--jsn'.*Run scripts\/images --help\./s],
+  ])("refuses %j with one sentence", async (args, message) => {
+    const { stderr, stdout, exitCode } = await images(...args);
+    expect(stderr).toMatch(message);
+    expect(stderr).not.toContain("    at ");
+    expect(stdout).toBe("");
+    expect(exitCode).toBe(1);
+  });
+});
