@@ -2,21 +2,9 @@
 
 import * as pulumi from "@pulumi/pulumi";
 import { chooseDefinitions, parseConfig, type StackConfig } from "./config.ts";
-import {
-  filesOfDefinition,
-  readConfigSpace,
-} from "./definitions/configSpace.ts";
-import type { Definition } from "./definitions/definition.ts";
-import { imageKey } from "./definitions/key.ts";
+import { currentKeys } from "./currentKeys.ts";
 import { loadDefinitions } from "./definitions/load.ts";
 import { StoreError } from "./errors.ts";
-import {
-  type ArchiveState,
-  archiveName,
-  archiveStates,
-  mirrorOfHost,
-} from "./image/archive.ts";
-import { builderVersion } from "./image/builderVersion.ts";
 import { projectPath } from "./projectPaths.ts";
 import {
   fullStackName,
@@ -50,7 +38,13 @@ export async function declareImages(): Promise<ProgramOutputs> {
     config,
     await loadDefinitions(projectPath("image-definitions")),
   );
-  const current = await currentVersions(config, definitions);
+  const keys = await currentKeys(definitions, config.archive);
+  const current = keys.map(({ definition, key, archive }) => ({
+    config,
+    definition,
+    key,
+    archive,
+  }));
   const store = openStore(config.store.directory);
   const older = await olderVersionsOf(config, store, current);
 
@@ -64,36 +58,6 @@ export async function declareImages(): Promise<ProgramOutputs> {
     summary: summaryText(config.directory.path, images),
     end: pulumi.all(all.map(({ files }) => pulumi.recover(files, () => []))),
   };
-}
-
-/** The version of each definition that its sources and the archive ask for now. */
-async function currentVersions(
-  config: StackConfig,
-  definitions: readonly Definition[],
-): Promise<readonly ImageVersionArgs[]> {
-  const configSpace = await readConfigSpace(
-    projectPath("image-definitions/fai"),
-  );
-  const files = definitions.map((definition) =>
-    filesOfDefinition(configSpace, definition),
-  );
-  const mirror = config.archive ?? (await mirrorOfHost());
-  const states = await archiveStates(
-    definitions,
-    mirror,
-    projectPath(".cache"),
-  );
-  const builder = await builderVersion();
-  return definitions.map((definition, index) => {
-    const archive = states.get(archiveName(definition)) as ArchiveState;
-    const key = imageKey({
-      definition,
-      archive,
-      configSpace: files[index] ?? [],
-      builder,
-    });
-    return { config, definition, key, archive };
-  });
 }
 
 /** The published versions that retention keeps, as they were declared when they were built. */

@@ -23,17 +23,102 @@ export interface KeyParts {
  * as it is.
  */
 export function imageKey(parts: KeyParts): ImageKey {
-  const { name, release, architecture, classes, disk } = parts.definition;
   const { suites, mirror } = parts.archive;
   const deciding = {
     builder: parts.builder,
     configSpace: parts.configSpace,
     archive: { suites, mirror },
-    definition: { name, release, architecture, classes, disk },
+    definition: decidingPart(parts.definition),
   };
   return createHash("sha256")
     .update(canonicalJson(deciding))
     .digest("hex") as ImageKey;
+}
+
+/** What of a definition decides the bytes of its image. */
+function decidingPart({
+  name,
+  release,
+  architecture,
+  classes,
+  disk,
+}: Definition) {
+  return { name, release, architecture, classes, disk };
+}
+
+/** What decides a key beside the definition and the archive. */
+export type KeySources = Pick<KeyParts, "builder" | "configSpace">;
+
+/**
+ * Why two keys of a definition differ, a line for each thing that does; nothing when they are the same.
+ *
+ * @param before without sources where they are not known any more
+ */
+export function keyChanges(
+  before: Pick<KeyParts, "definition" | "archive"> & Partial<KeySources>,
+  now: KeyParts,
+): readonly string[] {
+  const fields = (parts: Pick<KeyParts, "definition" | "archive">) =>
+    fieldsOf({
+      ...decidingPart(parts.definition),
+      mirror: parts.archive.mirror,
+    });
+  const suites = differences(before.archive.suites, now.archive.suites).map(
+    ({ name }) => `The archive's ${name} has changed.`,
+  );
+  const changed = differences(fields(before), fields(now)).map(
+    ({ name, from, to }) => `${name}: ${from ?? "none"}, now ${to ?? "none"}.`,
+  );
+  if (before.configSpace === undefined || before.builder === undefined) {
+    return [
+      ...changed,
+      ...suites,
+      "The config space and the builder of that time were not recorded.",
+    ];
+  }
+  const digests = (files: ConfigSpace) =>
+    Object.fromEntries(
+      files.map(({ path, sha256, executable }) => [
+        path,
+        `${sha256} ${executable}`,
+      ]),
+    );
+  const files = differences(
+    digests(before.configSpace),
+    digests(now.configSpace),
+  ).map(({ name, from, to }) => {
+    const what = from === undefined ? "is new" : "has changed";
+    return `image-definitions/fai/${name} ${to === undefined ? "is not used any more" : what}.`;
+  });
+  const builder =
+    before.builder === now.builder
+      ? []
+      : ["The builder (infra/image/build/) has changed."];
+  return [...changed, ...files, ...suites, ...builder];
+}
+
+/** Properties of one or the other that differ, in the order of their names. */
+function differences(
+  before: Readonly<Record<string, string>>,
+  now: Readonly<Record<string, string>>,
+) {
+  const names = [...new Set([...Object.keys(before), ...Object.keys(now)])];
+  return names
+    .sort()
+    .map((name) => ({ name, from: before[name], to: now[name] }))
+    .filter(({ from, to }) => from !== to);
+}
+
+/** Fields with their values as text: `disk.sizeGiB` to `3`. */
+function fieldsOf(value: object, prefix = ""): Record<string, string> {
+  return Object.assign(
+    {},
+    ...Object.entries(value).map(([name, part]: [string, unknown]) =>
+      part !== null && typeof part === "object" && !Array.isArray(part)
+        ? fieldsOf(part, `${prefix}${name}.`)
+        : { [`${prefix}${name}`]: String(part).replaceAll(",", ", ") },
+    ),
+  );
 }
 
 /** How a key is shown: its first 12 hex digits. */

@@ -12,14 +12,14 @@ import type {
   ImageKey,
   ImageVersion,
 } from "../definitions/definition.ts";
-import { imageKey, shortKey } from "../definitions/key.ts";
+import { imageKey, type KeySources, shortKey } from "../definitions/key.ts";
 import type { Difference, Implementation } from "../dynamic/provider.ts";
 import { BuildError, UserError } from "../errors.ts";
 import { projectPath } from "../projectPaths.ts";
 import {
   buildLogName,
   holdBuild,
-  listKeys,
+  listBuilds,
   readBuild,
   releaseBuild,
   writeBuild,
@@ -133,7 +133,7 @@ async function build(
   known: BuildRecord | undefined,
 ): Promise<BuildRecord> {
   const { archive, definition, key } = inputs;
-  await requireSameSources(inputs);
+  const sources = await requireSameSources(inputs);
   await mkdir(projectPath(inputs.logs), { recursive: true });
   const label = `${definition.name} ${shortKey(key)}`;
   const log = join(
@@ -165,6 +165,7 @@ async function build(
         definition,
         builtAt,
         archive,
+        sources,
         raw,
         packages,
         phaseSeconds,
@@ -180,45 +181,44 @@ async function build(
  * An older version can be kept, but not built again, once its sources have changed: what came out would not
  * be what its key says.
  */
-async function requireSameSources(inputs: FaiImageInputs): Promise<void> {
-  const { definition, key } = inputs;
-  const present = await presentKey(inputs).catch((error: unknown) => {
+async function requireSameSources(inputs: FaiImageInputs): Promise<KeySources> {
+  const { archive, definition, key } = inputs;
+  const present = await presentSources(inputs).catch((error: unknown) => {
     // A class that is gone, or a file that cannot be used: other sources, too.
     if (error instanceof UserError) return undefined;
     throw error;
   });
-  if (present !== key) {
+  if (
+    present === undefined ||
+    imageKey({ archive, definition, ...present }) !== key
+  ) {
     throw new BuildError(
       `${definition.name} ${shortKey(key)} was built from an older config space or builder and cannot be built again. ` +
         "Check out the revision that made it, or delete the version's component: scripts/pulumi destroy --target URN --target-dependents",
     );
   }
+  return present;
 }
 
-/** The key that the inputs would have with the config space and the builder as they are now. */
-async function presentKey({
-  archive,
+/** The config space that the definition uses, and the builder, as they are now. */
+async function presentSources({
   definition,
   configSpace,
-}: FaiImageInputs): Promise<ImageKey> {
+}: FaiImageInputs): Promise<KeySources> {
   const files = await readConfigSpace(projectPath(configSpace));
-  return imageKey({
-    definition,
-    archive,
+  return {
     configSpace: filesOfDefinition(files, definition),
     builder: await builderVersion(),
-  });
+  };
 }
 
 async function nextVersion(
   store: Store,
   { name }: Definition,
 ): Promise<ImageVersion> {
-  const builds = await Promise.all(
-    (await listKeys(store)).map((key) => readBuild(store, key)),
+  const builds = await listBuilds(store, name);
+  return freeVersion(
+    started,
+    builds.map(({ version }) => version),
   );
-  const taken = builds
-    .filter((build) => build?.definition.name === name)
-    .map((build) => (build as BuildRecord).version);
-  return freeVersion(started, taken);
 }

@@ -123,6 +123,24 @@ export async function listKeys(store: Store): Promise<readonly ImageKey[]> {
 }
 
 /**
+ * All builds of a definition, the newest first.
+ * @throws {StoreError} when the store cannot be read or a record is broken.
+ */
+export async function listBuilds(
+  store: Store,
+  name: DefinitionName,
+): Promise<readonly BuildRecord[]> {
+  const limit = pLimit(concurrentReads);
+  const builds = await limit.map(await listKeys(store), (key) =>
+    readBuild(store, key),
+  );
+  return builds
+    .filter((build) => build !== undefined)
+    .filter(({ definition }) => definition.name === name)
+    .sort((a, b) => (a.version < b.version ? 1 : -1));
+}
+
+/**
  * A format of a build, or `undefined` when it was not made.
  * @throws {StoreError} when the record is broken.
  */

@@ -26,6 +26,7 @@ import {
   type ImageVersion,
   reportMethods,
 } from "../definitions/definition.ts";
+import type { KeySources } from "../definitions/key.ts";
 import type { ArchiveState } from "../image/archive.ts";
 import { isSafeName } from "./names.ts";
 import type { Sha256 } from "./store.ts";
@@ -70,17 +71,33 @@ const momentSchema = z.iso.datetime();
 const textByName = z.record(z.string(), z.string()).readonly();
 const secondsByName = z.record(z.string(), z.number()).readonly();
 
+/** Definitions of old do not say their suites: they had these. */
+function withSuites(release: unknown): unknown {
+  if (release === null || typeof release !== "object") return release;
+  const { codename } = release as { codename?: unknown };
+  return {
+    suites: {
+      debian: [codename, `${codename}-updates`],
+      security: [`${codename}-security`],
+    },
+    ...release,
+  };
+}
+
 /** The annotation makes the compiler complain when a definition gains a field that records would lose. */
 const definitionSchema: z.ZodType<Definition> = z.object({
   name: definitionNameSchema,
-  release: z.object({
-    codename: z.string().regex(/^[a-z][a-z0-9-]*$/),
-    version: z.string().min(1),
-    suites: z.object({
-      debian: z.array(z.string()),
-      security: z.array(z.string()),
+  release: z.preprocess(
+    withSuites,
+    z.object({
+      codename: z.string().regex(/^[a-z][a-z0-9-]*$/),
+      version: z.string().min(1),
+      suites: z.object({
+        debian: z.array(z.string()),
+        security: z.array(z.string()),
+      }),
     }),
-  }),
+  ),
   architecture: z.enum(architectures),
   variant: z.string().min(1),
   description: z.string(),
@@ -115,6 +132,17 @@ const packageSchema = z
   .readonly();
 export type Package = z.infer<typeof packageSchema>;
 
+const sourcesSchema: z.ZodType<KeySources> = z.object({
+  builder: z.string(),
+  configSpace: z.array(
+    z.object({
+      path: relativePathSchema,
+      executable: z.boolean(),
+      sha256: z.string(),
+    }),
+  ),
+});
+
 export const buildRecordSchema = z
   .object({
     key: imageKeySchema,
@@ -123,6 +151,8 @@ export const buildRecordSchema = z
     builtAt: momentSchema,
     /** The package archive it was installed from, as it went into the key. */
     archive: archiveSchema,
+    /** What else went into the key; builds of old have no such record. */
+    sources: sourcesSchema.optional(),
     raw: artifactSchema,
     packages: z.array(packageSchema).readonly(),
     /** Seconds spent in each phase, in order. */

@@ -1,10 +1,14 @@
 /** The program behind scripts/images. */
 
+import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
+import { parse } from "yaml";
+import { parseConfig, type StackConfig } from "../../infra/config.ts";
 import type { ExpandedImage } from "../../infra/definitions/expand.ts";
 import { imageDetails, imageTable } from "../../infra/definitions/listing.ts";
 import { loadImages } from "../../infra/definitions/load.ts";
 import { UserError } from "../../infra/errors.ts";
+import { explain, explanationText } from "../../infra/explanation.ts";
 import { projectPath } from "../../infra/projectPaths.ts";
 
 try {
@@ -16,7 +20,7 @@ try {
 }
 
 async function answer(args: string[]): Promise<string> {
-  const { words, json } = readArguments(args);
+  const { words, json, stack } = readArguments(args);
   const [command, name] = words;
   const images = await loadImages(projectPath("image-definitions"));
   if (command === "list" && words.length === 1) {
@@ -30,6 +34,11 @@ async function answer(args: string[]): Promise<string> {
       ? asJson({ definition, places: Object.fromEntries(places) })
       : imageDetails(image);
   }
+  if (command === "explain" && name !== undefined && words.length === 2) {
+    const { definition } = imageOfName(images, name);
+    const explanation = await explain(definition, await readConfig(stack));
+    return json ? asJson(explanation) : explanationText(explanation);
+  }
   throw usageError(`"${words.join(" ")}" is none of its commands.`);
 }
 
@@ -38,9 +47,12 @@ function readArguments(args: string[]) {
     const { positionals, values } = parseArgs({
       args,
       allowPositionals: true,
-      options: { json: { type: "boolean", default: false } },
+      options: {
+        json: { type: "boolean", default: false },
+        stack: { type: "string", default: "local" },
+      },
     });
-    return { words: positionals, json: values.json };
+    return { words: positionals, ...values };
   } catch (error) {
     throw usageError((error as Error).message);
   }
@@ -61,6 +73,25 @@ function imageOfName(
     );
   }
   return image;
+}
+
+async function readConfig(stack: string): Promise<StackConfig> {
+  const file = `Pulumi.${stack}.yaml`;
+  if (!/^[\w.-]+$/.test(stack)) {
+    throw new UserError(
+      `${JSON.stringify(stack)} cannot be the name of a stack.`,
+    );
+  }
+  const text = await readFile(projectPath(file), "utf8").catch(() => {
+    throw new UserError(
+      `There is no ${file}. Name a stack that has one, by --stack.`,
+    );
+  });
+  const { config = {} } = (parse(text) ?? {}) as { config?: object };
+  const values = Object.entries(config).map(
+    ([key, value]: [string, unknown]) => [key, JSON.stringify(value)] as const,
+  );
+  return parseConfig(stack, Object.fromEntries(values));
 }
 
 function asJson(value: unknown): string {
