@@ -52,7 +52,14 @@ const variant = {
 
 /** What `image-definitions/` says of the two images. */
 const definitionsWith = (changes: Partial<typeof variant>) => ({
-  releases: { trixie: { version: "13", systemd: 257, classes: [] } },
+  releases: {
+    trixie: {
+      version: "13",
+      suites: { debian: ["trixie"], security: ["trixie-security"] },
+      systemd: 257,
+      classes: [],
+    },
+  },
   architectures: { amd64: { classes: [] } },
   variants: {
     tiny: { ...variant, ...changes },

@@ -44,28 +44,24 @@ function problemOf(...texts: string[]): string {
 }
 
 describe("the definitions of the project", () => {
-  it("are twelve images for amd64", async () => {
+  it("are four images for amd64", async () => {
     const definitions = await loadDefinitions(directory);
-    const names = (version: string, variants: readonly string[]) =>
-      variants.map((variant) => `debian-${version}-${variant}-amd64`);
-    const common = ["generic", "genericcloud", "nocloud"];
     expect(definitions.map(({ name }) => name)).toEqual([
-      ...names("12-backports", common),
-      ...names("12", common),
-      ...names("13", ["azure", "ec2", "gce", ...common]),
+      "debian-12-genericcloud-amd64",
+      "debian-12-nocloud-amd64",
+      "debian-13-genericcloud-amd64",
+      "debian-13-nocloud-amd64",
     ]);
   });
 
   it("choose for each image the way in that its systemd and variant have", async () => {
     const definitions = await loadDefinitions(directory);
-    const reports = definitions.map(
-      ({ release, variant, bootCheck }) =>
-        `${release.version} ${variant}: ${bootCheck.report}`,
-    );
-    expect(reports).toContain("12 genericcloud: cloud-init");
-    expect(reports).toContain("12 nocloud: console");
-    expect(reports).toContain("13 genericcloud: credentials");
-    expect(reports).toContain("13 azure: credentials");
+    expect(definitions.map(({ bootCheck }) => bootCheck.report)).toEqual([
+      "cloud-init",
+      "console",
+      "credentials",
+      "credentials",
+    ]);
   });
 
   it("are described by the schema that editors use", async () => {

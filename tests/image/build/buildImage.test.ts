@@ -55,11 +55,13 @@ async function privateParts(directory: string): Promise<readonly string[]> {
 test("a build that takes longer than its definition allows is ended, and says so", async () => {
   await withEndlessBuild(async (directory) => {
     const ending = buildImage(
-      endlessRequest(directory, 2),
+      endlessRequest(directory, 5),
       logOf(directory),
       () => {},
     ).catch((error: unknown) => error);
-    await expect.poll(() => processesOfBuild(directory)).not.toEqual([]);
+    await expect
+      .poll(() => processesOfBuild(directory), { timeout: 5000 })
+      .not.toEqual([]);
     const processes = await processesOfBuild(directory);
     const error = await ending;
     expect(error).toBeInstanceOf(BuildError);
