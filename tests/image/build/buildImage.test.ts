@@ -66,7 +66,7 @@ test("a build that takes longer than its definition allows is ended, and says so
     const error = await ending;
     expect(error).toBeInstanceOf(BuildError);
     expect((error as BuildError).message).toMatch(
-      /^The build of debian-13-endless-amd64 took longer than 2 s \(build\.timeoutSeconds of its definition\) in phase "(prepare|base system)"\. The whole log is in /,
+      /^The build of debian-13-endless-amd64 took longer than 5 s \(build\.timeoutSeconds of its definition\) in phase "(prepare|base system)"\. The whole log is in /,
     );
     expect((error as BuildError).message).toContain(`${logOf(directory)}.`);
     await expectNothingLeft(directory, processes);
