@@ -169,6 +169,10 @@ async function fixInodeDates(
     Number(new RegExp(`^${name}: +(\\d+)`, "m").exec(stdout)?.[1]);
   // mke2fs hands out inodes in order, so those in use are the first ones.
   const used = count("Inode count") - count("Free inodes");
+  // debugfs ends well whatever happened.
+  if (Number.isNaN(used)) {
+    throw new Error(`debugfs does not say how many inodes ${device} has.`);
+  }
   const commands = Array.from({ length: used }, (_, index) =>
     ["ctime", "atime", "crtime"]
       .flatMap((field) => [
