@@ -11,6 +11,7 @@ import { join } from "node:path";
 import { execa } from "execa";
 import type { Architecture, Definition } from "../definitions/definition.ts";
 import { UserError } from "../errors.ts";
+import { holdLock } from "../store/directoryLock.ts";
 import { type Mirror, sourcesText, suitesOf } from "./build/aptSources.ts";
 
 /** What a release's suites offered at one moment. */
@@ -151,6 +152,9 @@ export function releaseDateSeconds(release: string): number {
   return milliseconds / 1000;
 }
 
+/** Another run asks the archive for seconds, or for its retries and time limits. */
+const lockPatienceSeconds = 300;
+
 /** The archive states that a set of definitions needs, by `codename/architecture`, each asked for once. */
 export async function archiveStates(
   definitions: readonly Definition[],
@@ -163,10 +167,14 @@ export async function archiveStates(
   const states = await Promise.all(
     [...wanted].map(async ([name, { release, architecture }]) => {
       const directory = join(cacheDirectory, "archive", name);
-      return [
-        name,
-        await archiveState(release, architecture, mirror, directory),
-      ] as const;
+      // apt gives up at once where another run of this checkout is at the same lists.
+      const state = await holdLock(
+        `archive ${name}`,
+        `${directory}.lock`,
+        lockPatienceSeconds,
+        () => archiveState(release, architecture, mirror, directory),
+      );
+      return [name, state] as const;
     }),
   );
   return new Map(states);

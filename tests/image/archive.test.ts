@@ -4,12 +4,13 @@ import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import {
   archiveState,
+  archiveStates,
   indexDigest,
   mirrorOfHost,
   releaseDateSeconds,
 } from "../../infra/image/archive.ts";
 import { sourcesText } from "../../infra/image/build/aptSources.ts";
-import { trixie } from "../definitions/fixtures.ts";
+import { definitionWith, trixie } from "../definitions/fixtures.ts";
 
 const release = (date: string, packages: string) => `Origin: Debian
 Date: ${date}
@@ -101,5 +102,15 @@ describe("an archive that cannot be reached", () => {
     await expect(attempt).rejects.toThrow(
       /The archive of trixie could not be read from http:\/\/127\.0\.0\.1:9\/debian [\s\S]*cloud-images:archive/,
     );
+  });
+});
+
+describe("the archive of several runs at once", () => {
+  it("is asked by one after the other", async () => {
+    const directory = await cacheDirectory();
+    const mirror = await mirrorOfHost();
+    const ask = () => archiveStates([definitionWith()], mirror, directory);
+    const [one, other] = await Promise.all([ask(), ask()]);
+    expect(one).toEqual(other);
   });
 });

@@ -23,12 +23,21 @@ async function untilHookRuns(directory: string): Promise<readonly Process[]> {
       timeout: 50_000,
     })
     .toContain(`\n${hookSign}\n`);
+  const commandsOf = (processes: readonly Process[]) =>
+    processes.map(({ command }) => command).join("\n");
+  // The hook says that it runs before what it starts does.
+  await expect
+    .poll(
+      async () =>
+        commandsOf(await processesOfBuild(directory)).match(/^sleep 3600/gm),
+      { timeout: 10_000 },
+    )
+    .toHaveLength(2);
   const processes = await processesOfBuild(directory);
-  const commands = processes.map(({ command }) => command).join("\n");
+  const commands = commandsOf(processes);
   expect(commands).toMatch(/^unshare /m);
   expect(commands).toMatch(/insideNamespace\.ts/);
   expect(commands).toMatch(/\bfai .*install/);
-  expect(commands.match(/^sleep 3600/gm)).toHaveLength(2);
   return processes;
 }
 
