@@ -207,7 +207,10 @@ export async function fingerprint(directory: string): Promise<string> {
   return lines.join("\n");
 }
 
-/** Removes the copy; the directories that it shares stay. */
+/** Ends what works in the copy and removes it; the directories that it shares stay. */
 export async function removeProject(project: string): Promise<void> {
+  // Where no copy was made, every process would be in it.
+  if (project === "") return;
+  for (const id of await processesOf(project)) process.kill(id, "SIGKILL");
   await rm(project, { recursive: true, force: true });
 }

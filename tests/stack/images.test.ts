@@ -10,7 +10,6 @@ import {
   editFile,
   fingerprint,
   makeProject,
-  processesOf,
   removeProject,
   runScript,
 } from "./checkout.ts";
@@ -41,7 +40,6 @@ describe("an image", { timeout: 15 * minutes }, () => {
   });
 
   afterAll(async () => {
-    for (const id of await processesOf(project)) process.kill(id, "SIGKILL");
     await removeProject(project);
   });
 

@@ -21,7 +21,6 @@ import {
   fingerprint,
   lastingProcesses,
   makeProject,
-  processesOf,
   RunningScript,
   removeProject,
   runScript,
@@ -42,7 +41,6 @@ describe("a stack with one image", { timeout: 10 * minutes }, () => {
   });
 
   afterAll(async () => {
-    for (const id of await processesOf(project)) process.kill(id, "SIGKILL");
     await removeProject(project);
   });
 
