@@ -102,11 +102,10 @@ interface Matrix {
   readonly variants: ReadonlyMap<string, Whole<WholeVariant>>;
 }
 
-interface Combination {
-  readonly releases: string;
-  readonly architectures: string;
-  readonly variants: string;
-}
+/** The parts of a definition file that an image combines one entry each of. */
+const sections = ["releases", "architectures", "variants"] as const;
+type Section = (typeof sections)[number];
+type Combination = Readonly<Record<Section, string>>;
 
 function combinationsOf(
   group: DefinitionFile["images"][number],
@@ -120,7 +119,7 @@ function combinationsOf(
   const excluded = new Set(
     group.exclude.flatMap((rule, index) => {
       const hit = all.filter((combination) =>
-        (["releases", "architectures", "variants"] as const).every(
+        sections.every(
           (part) => rule[part]?.includes(combination[part]) ?? true,
         ),
       );
@@ -196,8 +195,6 @@ function reportMethod(systemd: number, cloudInit: boolean): ReportMethod {
   if (systemd >= systemdWithUnitCredentials) return "credentials";
   return cloudInit ? "cloud-init" : "console";
 }
-
-type Section = "releases" | "architectures" | "variants";
 
 /** One section of all files together, each entry with what it inherits. */
 function wholeEntries<T>(
