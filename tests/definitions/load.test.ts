@@ -44,25 +44,41 @@ function problemOf(...texts: string[]): string {
 }
 
 describe("the definitions of the project", () => {
-  it("are four images for amd64", async () => {
+  it("are every variant of every release for amd64", async () => {
     const definitions = await loadDefinitions(directory);
-    expect(definitions.map(({ name }) => name)).toEqual([
-      "debian-12-genericcloud-amd64",
-      "debian-12-nocloud-amd64",
-      "debian-13-genericcloud-amd64",
-      "debian-13-nocloud-amd64",
-    ]);
+    const versions = ["12", "12-backports", "13", "13-backports", "sid"];
+    const variants = [
+      "azure",
+      "ec2",
+      "gce",
+      "generic",
+      "genericcloud",
+      "nocloud",
+    ];
+    expect(definitions.map(({ name }) => name).sort()).toEqual(
+      versions
+        .flatMap((version) =>
+          variants.map((variant) => `debian-${version}-${variant}-amd64`),
+        )
+        .sort(),
+    );
   });
 
-  it("choose for each image the way in that its systemd and variant have", async () => {
-    const definitions = await loadDefinitions(directory);
-    expect(definitions.map(({ bootCheck }) => bootCheck.report)).toEqual([
-      "cloud-init",
-      "console",
-      "credentials",
-      "credentials",
-    ]);
-  });
+  it.each([
+    ["debian-12-azure-amd64", "cloud-init"],
+    ["debian-12-backports-genericcloud-amd64", "cloud-init"],
+    ["debian-12-nocloud-amd64", "console"],
+    ["debian-13-azure-amd64", "credentials"],
+    ["debian-13-nocloud-amd64", "credentials"],
+    ["debian-sid-gce-amd64", "credentials"],
+  ])(
+    "choose the way in that systemd and variant have: %s by %s",
+    async (name, report) => {
+      const definitions = await loadDefinitions(directory);
+      const definition = definitions.find((each) => each.name === name);
+      expect(definition?.bootCheck.report).toBe(report);
+    },
+  );
 
   it("are described by the schema that editors use", async () => {
     const schema = await readFile(join(directory, "schema.json"), "utf8");

@@ -50,6 +50,9 @@ export interface LatestDirectory {
   readonly sums: string;
 }
 
+/** `9` before `12`, `12` before `12-backports`, and all numbers before `sid`. */
+const versionOrder = new Intl.Collator("en", { numeric: true });
+
 /** All publications by what they are of, newest first. */
 export function publicationsByImage(
   records: readonly PublicationRecord[],
@@ -77,7 +80,7 @@ export function releasesOf(
       version: group[0] === undefined ? "" : releaseOf(group[0]).version,
       images: group.toSorted(byName),
     }))
-    .sort((one, other) => Number(other.version) - Number(one.version));
+    .sort((one, other) => versionOrder.compare(other.version, one.version));
 }
 
 /**
