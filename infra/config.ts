@@ -1,7 +1,8 @@
 /** The stack's configuration: one typed object, checked as a whole before anything is declared. */
 
 import { z } from "zod";
-import type { Definition, DefinitionName } from "./definitions/definition.ts";
+import { type Definition, imageTypes } from "./definitions/definition.ts";
+import type { ExpandedImage } from "./definitions/expand.ts";
 import { describeIssue } from "./definitions/issues.ts";
 import { UserError } from "./errors.ts";
 
@@ -20,9 +21,22 @@ const mirror = z
 
 const stackConfig = z.strictObject({
   definitions: z
-    .array(z.string())
+    .array(
+      z
+        .string()
+        .regex(
+          /^[a-z0-9.*-]+$/,
+          "must be the name of an image, in which * stands for any characters",
+        ),
+    )
     .min(1)
-    .describe("Names of the images that this stack builds and publishes"),
+    .describe(
+      "Images that this stack builds and publishes: names, in which * stands for any characters",
+    ),
+  type: z
+    .enum(imageTypes)
+    .default("daily")
+    .describe("What they are published as: the channel"),
   store: z
     .strictObject({ directory: path })
     .describe("Where artifacts and records are kept"),
@@ -91,25 +105,35 @@ function jsonOrText(value: string): unknown {
 }
 
 /**
- * The definitions that a stack builds, in the order in which it names them.
+ * The definitions that a stack builds: for each entry of its configuration those that match, sorted by name, and
+ * each of them once.
  *
- * @throws {UserError} for a name that no definition has.
+ * @param all as images of the stack's type
+ * @throws {UserError} for an entry that no image of the stack's type matches.
  */
 export function chooseDefinitions(
   stack: string,
-  config: StackConfig,
-  all: readonly Definition[],
+  { definitions, type }: StackConfig,
+  all: readonly ExpandedImage[],
 ): readonly Definition[] {
-  return config.definitions.map((name) => {
-    const definition = all.find(
-      (candidate) => candidate.name === (name as DefinitionName),
+  const chosen = definitions.flatMap((entry) => {
+    const pattern = patternOf(entry);
+    const named = all.filter(({ definition }) => pattern.test(definition.name));
+    const found = named.filter(({ types }) => types.includes(type));
+    if (found.length > 0) return found.map(({ definition }) => definition);
+    const here = `Pulumi.${stack}.yaml: ${prefix}definitions names ${JSON.stringify(entry)}`;
+    const [other] = named;
+    throw new UserError(
+      other === undefined
+        ? `${here}, which image-definitions does not describe. Described: ${all.map(({ definition }) => definition.name).join(", ")}.`
+        : `${here}, and image-definitions has that as ${other.types.join(" or ")}, not as ${type}. ` +
+            `Take it out, correct ${prefix}type, or let its group in image-definitions have that type.`,
     );
-    if (definition === undefined) {
-      throw new UserError(
-        `Pulumi.${stack}.yaml: ${prefix}definitions names ${JSON.stringify(name)}, which image-definitions does not describe. ` +
-          `Described: ${all.map((candidate) => candidate.name).join(", ")}.`,
-      );
-    }
-    return definition;
   });
+  return [...new Set(chosen)];
+}
+
+/** A name as the configuration has it. */
+function patternOf(entry: string): RegExp {
+  return new RegExp(`^${entry.replaceAll(".", "\\.").replaceAll("*", ".*")}$`);
 }

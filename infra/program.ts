@@ -3,7 +3,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { chooseDefinitions, parseConfig, type StackConfig } from "./config.ts";
 import { currentKeys } from "./currentKeys.ts";
-import { loadDefinitions } from "./definitions/load.ts";
+import { loadImages } from "./definitions/load.ts";
 import { StoreError } from "./errors.ts";
 import { projectPath } from "./projectPaths.ts";
 import {
@@ -13,7 +13,11 @@ import {
 } from "./release/imageVersion.ts";
 import { olderVersions } from "./release/retention.ts";
 import { summaryText } from "./release/summary.ts";
-import { listPublications, readBuild } from "./store/documents.ts";
+import {
+  listPublications,
+  publicationName,
+  readBuild,
+} from "./store/documents.ts";
 import { openStore } from "./store/openStore.ts";
 import type { PublicationRecord } from "./store/records.ts";
 import type { Store } from "./store/store.ts";
@@ -36,7 +40,7 @@ export async function declareImages(): Promise<ProgramOutputs> {
   const definitions = chooseDefinitions(
     pulumi.getStack(),
     config,
-    await loadDefinitions(projectPath("image-definitions")),
+    await loadImages(projectPath("image-definitions"), config.type),
   );
   const keys = await currentKeys(definitions, config.archive);
   const current = keys.map(({ definition, key, archive }) => ({
@@ -84,14 +88,19 @@ async function olderVersionsOf(
 async function recorded(
   config: StackConfig,
   store: Store,
-  { key, version, definition }: PublicationRecord,
+  publication: PublicationRecord,
 ): Promise<ImageVersionArgs> {
+  const { key, version, definition } = publication;
   const build = await readBuild(store, key);
   if (build === undefined) {
+    const name = publicationName({
+      ...publication,
+      definition: definition.name,
+    });
     throw new StoreError(
       `${store.location} has the publication ${definition.name} ${version}, but not its build ${key}. ` +
         "Nothing is changed before that is put right: restore the store from a backup, " +
-        `or remove publications/directory/${definition.name}/${version}.json from it to give the version up.`,
+        `or remove ${name} from it to give the version up.`,
     );
   }
   return { config, definition: build.definition, key, archive: build.archive };

@@ -3,9 +3,13 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { chooseDefinitions, parseConfig } from "../infra/config.ts";
-import { loadDefinitions } from "../infra/definitions/load.ts";
+import type {
+  DefinitionName,
+  ImageType,
+} from "../infra/definitions/definition.ts";
+import { loadImages } from "../infra/definitions/load.ts";
 import { projectDirectory } from "../infra/projectPaths.ts";
-import { definitionWith } from "./definitions/fixtures.ts";
+import { imageWith } from "./definitions/fixtures.ts";
 
 const values = {
   "cloud-images:definitions": '["debian-13-tiny-amd64"]',
@@ -20,6 +24,7 @@ describe("the configuration of a stack", () => {
       store: { directory: "store" },
       directory: { path: "public" },
       retention: { versions: 2 },
+      type: "daily",
     });
   });
 
@@ -51,6 +56,16 @@ describe("the configuration of a stack", () => {
       /^Pulumi\.mine\.yaml: cloud-images:definitions: /,
     ],
     [
+      "an image that no shell would take for a name",
+      { "cloud-images:definitions": '["debian-13-$(reboot)-amd64"]' },
+      /cloud-images:definitions\[0\]: must be the name of an image, in which \* stands for any characters\.$/,
+    ],
+    [
+      "a type that does not exist",
+      { "cloud-images:type": "nightly" },
+      /^Pulumi\.mine\.yaml: cloud-images:type: /,
+    ],
+    [
       "a mirror with a password",
       {
         "cloud-images:archive":
@@ -70,17 +85,41 @@ describe("the configuration of a stack", () => {
     );
   });
 
-  it("names definitions that exist", () => {
-    const all = [definitionWith()];
-    const config = parseConfig("mine", values);
-    expect(chooseDefinitions("mine", config, all)).toEqual(all);
-    expect(() =>
-      chooseDefinitions(
-        "mine",
-        { ...config, definitions: ["debian-9-x"] },
-        all,
-      ),
-    ).toThrow(/names "debian-9-x", .* Described: debian-13-tiny-amd64\.$/);
+  const image = (variant: string, types?: readonly ImageType[]) =>
+    imageWith(
+      { name: `debian-13-${variant}-amd64` as DefinitionName, variant },
+      types,
+    );
+  const all = [image("a"), image("b", ["dev", "daily"]), image("c", ["dev"])];
+  const chosen = (definitions: readonly string[], type: ImageType = "daily") =>
+    chooseDefinitions(
+      "mine",
+      { ...parseConfig("mine", values), definitions: [...definitions], type },
+      all,
+    ).map(({ variant }) => variant);
+
+  it("names images in its order, or by patterns, and each of them once", () => {
+    expect(chosen(["debian-13-b-amd64", "debian-13-a-amd64"])).toEqual([
+      "b",
+      "a",
+    ]);
+    expect(chosen(["debian-13-b-amd64", "debian-*"])).toEqual(["b", "a"]);
+    expect(chosen(["*-amd64"], "dev")).toEqual(["a", "b", "c"]);
+    expect(chosen(["debian-13-*-amd64"], "release")).toEqual(["a"]);
+  });
+
+  it("is refused for a name or a pattern that no image has", () => {
+    for (const entry of ["debian-9-x", "debian-9-*", "debian-13-a"]) {
+      expect(() => chosen(["debian-13-a-amd64", entry])).toThrow(
+        `Pulumi.mine.yaml: cloud-images:definitions names "${entry}", which image-definitions does not describe. Described: debian-13-a-amd64, `,
+      );
+    }
+  });
+
+  it("is refused for images that are not of the stack's type", () => {
+    expect(() => chosen(["debian-13-c-*"], "release")).toThrow(
+      /names "debian-13-c-\*", and image-definitions has that as dev, not as release\. Take it out, /,
+    );
   });
 
   it.each(["local", "prod"])(
@@ -94,13 +133,19 @@ describe("the configuration of a stack", () => {
         ([key, value]) => [key, JSON.stringify(value)] as const,
       );
       const config = parseConfig(stack, Object.fromEntries(values));
-      const all = await loadDefinitions(
+      const all = await loadImages(
         join(projectDirectory, "image-definitions"),
+        config.type,
       );
-      const names = chooseDefinitions(stack, config, all).map(
-        ({ name }) => name,
+      const chosen = chooseDefinitions(stack, config, all);
+      expect(chosen.map(({ name }) => name)).toEqual(
+        stack === "local"
+          ? ["debian-13-genericcloud-amd64"]
+          : all
+              .filter(({ types }) => types.includes("daily"))
+              .map(({ definition }) => definition.name)
+              .filter((name) => name.endsWith("-amd64")),
       );
-      expect(names).toEqual(config.definitions);
     },
   );
 });

@@ -76,6 +76,7 @@ async function publish(
   await writePublication(store, {
     ...build,
     platform: "directory",
+    channel: "release",
     stack,
     publishedAt: "2026-11-21T03:20:00.000Z",
     inputs: {},

@@ -16,6 +16,13 @@ export type ImageVersion = string & { readonly __brand: "ImageVersion" };
 export const architectures = ["amd64"] as const;
 export type Architecture = (typeof architectures)[number];
 
+/**
+ * What an image is published as (docs/decisions/0014-types.md): a try-out, the regular build, or what users are told
+ * to run. Part of a stack's configuration, not of the image: it names the channel.
+ */
+export const imageTypes = ["dev", "daily", "release"] as const;
+export type ImageType = (typeof imageTypes)[number];
+
 /** What firmware a boot check starts the image with. */
 export const firmwares = ["bios", "uefi", "uefi-secure-boot"] as const;
 export type Firmware = (typeof firmwares)[number];

@@ -2,11 +2,13 @@
 
 import { z } from "zod";
 import { UserError } from "../errors.ts";
-import type {
-  Architecture,
-  Definition,
-  DefinitionName,
-  ReportMethod,
+import {
+  type Architecture,
+  type Definition,
+  type DefinitionName,
+  type ImageType,
+  imageTypes,
+  type ReportMethod,
 } from "./definition.ts";
 import { describeIssue } from "./issues.ts";
 import {
@@ -35,6 +37,8 @@ export interface LoadedFile {
 /** An image, and where everything that it is was said. */
 export interface ExpandedImage {
   readonly definition: Definition;
+  /** What it may be published as. */
+  readonly types: readonly ImageType[];
   /** Field of the definition to its place; one without a place is a default. */
   readonly places: ReadonlyMap<string, Place>;
 }
@@ -49,27 +53,27 @@ const lastClass = "LAST";
 /**
  * Expands all files to the images they describe, sorted by name.
  *
+ * @param type the type whose classes the images get; those of none when left out
  * @throws {UserError} for a name that is given twice, used but not described, or extends itself; for an entry that
  * lacks a field even with what it inherits; for an image that is listed twice, and an exclusion of nothing.
  */
 export function expandDefinitions(
   files: readonly LoadedFile[],
+  type?: ImageType,
 ): readonly ExpandedImage[] {
+  const withClasses = z.strictObject({ classes: z.array(z.string()) });
   const matrix: Matrix = {
     releases: wholeEntries(files, "releases", wholeRelease),
-    architectures: wholeEntries(
-      files,
-      "architectures",
-      z.strictObject({ classes: z.array(z.string()) }),
-    ),
+    architectures: wholeEntries(files, "architectures", withClasses),
     variants: wholeEntries(files, "variants", wholeVariant),
+    types: wholeEntries(files, "types", withClasses),
   };
   const listed = new Map<DefinitionName, Place>();
   const images = files.flatMap(({ content, placeOf }) =>
     content.images.flatMap((group, index) => {
       const place = placeOf(["images", index]);
-      return combinationsOf(group, place).map((combination) => {
-        const image = describe(matrix, combination, place);
+      return combinationsOf(group, place).map(({ types, ...combination }) => {
+        const image = describe(matrix, combination, types, type, place);
         const { name } = image.definition;
         const other = listed.get(name);
         if (other !== undefined) {
@@ -95,11 +99,13 @@ interface Whole<T> {
 
 interface Matrix {
   readonly releases: ReadonlyMap<string, Whole<WholeRelease>>;
-  readonly architectures: ReadonlyMap<
-    string,
-    Whole<{ readonly classes: readonly string[] }>
-  >;
+  readonly architectures: ReadonlyMap<string, Whole<WithClasses>>;
   readonly variants: ReadonlyMap<string, Whole<WholeVariant>>;
+  readonly types: ReadonlyMap<string, Whole<WithClasses>>;
+}
+
+interface WithClasses {
+  readonly classes: readonly string[];
 }
 
 /** The parts of a definition file that an image combines one entry each of. */
@@ -107,20 +113,27 @@ const sections = ["releases", "architectures", "variants"] as const;
 type Section = (typeof sections)[number];
 type Combination = Readonly<Record<Section, string>>;
 
+/** What a group lists, each with the types that no rule leaves out. */
 function combinationsOf(
   group: DefinitionFile["images"][number],
   place: Place,
-): readonly Combination[] {
-  const all = group.releases.flatMap((releases) =>
+): readonly (Combination & { readonly types: readonly ImageType[] })[] {
+  const images = group.releases.flatMap((releases) =>
     group.architectures.flatMap((architectures) =>
       group.variants.map((variants) => ({ releases, architectures, variants })),
     ),
   );
+  const all = images.flatMap((image) =>
+    group.types.map((types) => ({ ...image, image, types })),
+  );
   const excluded = new Set(
     group.exclude.flatMap((rule, index) => {
       const hit = all.filter((combination) =>
-        sections.every(
-          (part) => rule[part]?.includes(combination[part]) ?? true,
+        ([...sections, "types"] as const).every(
+          (part) =>
+            (rule[part] as readonly string[] | undefined)?.includes(
+              combination[part],
+            ) ?? true,
         ),
       );
       if (hit.length === 0) {
@@ -131,12 +144,23 @@ function combinationsOf(
       return hit;
     }),
   );
-  return all.filter((combination) => !excluded.has(combination));
+  const left = Map.groupBy(
+    all.filter((combination) => !excluded.has(combination)),
+    ({ image }) => image,
+  );
+  return [...left].map(([image, combinations]) => ({
+    ...image,
+    types: imageTypes.filter((each) =>
+      combinations.some(({ types }) => types === each),
+    ),
+  }));
 }
 
 function describe(
   matrix: Matrix,
   combination: Combination,
+  types: readonly ImageType[],
+  type: ImageType | undefined,
   place: Place,
 ): ExpandedImage {
   const release = known(matrix, "releases", combination, place);
@@ -144,27 +168,43 @@ function describe(
   const variant = known(matrix, "variants", combination, place);
   const { version, suites, systemd } = release.content;
   const { cloudInit, classes: _, bootCheck, ...rest } = variant.content;
-  const sources = [release, architecture, variant];
+  const ofType = type && matrix.types.get(type);
+  const sources = [release, architecture, variant, ...(ofType ? [ofType] : [])];
+  const classes = classesOf(sources);
   const definition: Definition = {
     name: `debian-${version}-${combination.variants}-${combination.architectures}` as DefinitionName,
     release: { codename: combination.releases, version, suites },
     architecture: combination.architectures as Architecture,
     variant: combination.variants,
     ...rest,
-    classes: [
-      firstClass,
-      ...sources.flatMap(({ content }) => content.classes),
-      lastClass,
-    ],
+    classes: [firstClass, ...classes.keys(), lastClass],
     bootCheck: { ...bootCheck, report: reportMethod(systemd, cloudInit) },
   };
-  return { definition, places: placesOf(release, sources, variant, place) };
+  return {
+    definition,
+    types,
+    places: placesOf(release, classes, variant, place),
+  };
+}
+
+/** Classes of all sources in their order, each where it comes first, with its place. */
+function classesOf(
+  sources: readonly Whole<WithClasses>[],
+): ReadonlyMap<string, Place | undefined> {
+  const classes = new Map<string, Place | undefined>();
+  for (const { content, places } of sources) {
+    for (const [index, name] of content.classes.entries()) {
+      if (!classes.has(name))
+        classes.set(name, places.get(`classes[${index}]`));
+    }
+  }
+  return classes;
 }
 
 /** Where the fields of a definition were said. */
 function placesOf(
   release: Whole<WholeRelease>,
-  sources: readonly Whole<{ readonly classes: readonly string[] }>[],
+  classes: ReadonlyMap<string, Place | undefined>,
   variant: Whole<WholeVariant>,
   place: Place,
 ): ReadonlyMap<string, Place> {
@@ -180,10 +220,7 @@ function placesOf(
   for (const [field, where] of variant.places) {
     if (!/^(classes|extends)/.test(field)) places.set(field, where);
   }
-  const classes = sources.flatMap(({ content, places }) =>
-    content.classes.map((_, index) => places.get(`classes[${index}]`)),
-  );
-  classes.forEach((where, index) => {
+  [...classes.values()].forEach((where, index) => {
     // The first class is every image's.
     if (where !== undefined) places.set(`classes[${index + 1}]`, where);
   });
@@ -199,7 +236,7 @@ function reportMethod(systemd: number, cloudInit: boolean): ReportMethod {
 /** One section of all files together, each entry with what it inherits. */
 function wholeEntries<T>(
   files: readonly LoadedFile[],
-  section: Section,
+  section: Section | "types",
   schema: z.ZodType<T>,
 ): ReadonlyMap<string, Whole<T>> {
   const entries = mergedSection(files, section);
@@ -223,7 +260,7 @@ function wholeEntries<T>(
 
 function mergedSection(
   files: readonly LoadedFile[],
-  section: Section,
+  section: Section | "types",
 ): ReadonlyMap<string, Traced> {
   const all = new Map<string, Traced>();
   for (const { content, placeOf } of files) {
@@ -247,7 +284,7 @@ function mergedSection(
 /** @param heirs the entries that led here, the first one first */
 function withInherited(
   entries: ReadonlyMap<string, Traced>,
-  section: Section,
+  section: Section | "types",
   name: string,
   heirs: readonly string[],
 ): Traced {

@@ -1,34 +1,40 @@
 /** Images as text for people. Pure. */
 
-import type { Definition } from "./definition.ts";
 import type { ExpandedImage } from "./expand.ts";
 
 /** A table of images: one line each, below one of headings. */
-export function imageTable(definitions: readonly Definition[]): string {
-  const rows = definitions.map(
-    ({ name, release, architecture, variant, disk, bootCheck }) => [
-      name,
-      release.codename,
-      architecture,
-      variant,
-      `${disk.sizeGiB}`,
-      bootCheck.firmware.join(", "),
-    ],
-  );
+export function imageTable(images: readonly ExpandedImage[]): string {
+  const rows = images.map(({ definition, types }) => [
+    definition.name,
+    definition.release.codename,
+    definition.architecture,
+    definition.variant,
+    types.join(", "),
+    `${definition.disk.sizeGiB}`,
+    definition.bootCheck.firmware.join(", "),
+  ]);
   return table([
-    ["NAME", "RELEASE", "ARCHITECTURE", "VARIANT", "GIB", "FIRMWARE"],
+    ["NAME", "RELEASE", "ARCHITECTURE", "VARIANT", "TYPES", "GIB", "FIRMWARE"],
     ...rows,
   ]);
 }
 
 /** Everything that an image is, one field to a line, with where it was said. */
-export function imageDetails({ definition, places }: ExpandedImage): string {
+export function imageDetails({
+  definition,
+  types,
+  places,
+}: ExpandedImage): string {
   const rows = fieldsOf(definition).map(([field, value]) => [
     field,
     value,
     places.get(field) ?? derived.get(field) ?? ofAClass(field) ?? "default",
   ]);
-  return table([["FIELD", "VALUE", "WHERE FROM"], ...rows]);
+  return table([
+    ["FIELD", "VALUE", "WHERE FROM"],
+    ...rows,
+    ["types", types.join(", "), places.get("variant") ?? ""],
+  ]);
 }
 
 /** Fields that no file says, and what they follow from. */

@@ -4,7 +4,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { isNode, LineCounter, parseDocument } from "yaml";
 import { UserError } from "../errors.ts";
-import type { Definition } from "./definition.ts";
+import type { Definition, ImageType } from "./definition.ts";
 import {
   type ExpandedImage,
   expandDefinitions,
@@ -14,7 +14,7 @@ import { describeIssue } from "./issues.ts";
 import { definitionFile } from "./schema.ts";
 
 /**
- * All images that a directory of definitions describes.
+ * All images that a directory of definitions describes, of whatever types they are.
  *
  * @throws {UserError} naming file, line and field of whatever is wrong.
  */
@@ -27,10 +27,12 @@ export async function loadDefinitions(
 /**
  * All images that a directory of definitions describes, each with where its fields were said.
  *
+ * @param type the type whose classes the images get; those of none when left out
  * @throws {UserError} naming file, line and field of whatever is wrong.
  */
 export async function loadImages(
   directory: string,
+  type?: ImageType,
 ): Promise<readonly ExpandedImage[]> {
   const names = (await readdir(directory))
     .filter((name) => /\.ya?ml$/.test(name))
@@ -44,7 +46,7 @@ export async function loadImages(
       return parseDefinitionFile(join(basename(directory), name), text);
     }),
   );
-  return expandDefinitions(files);
+  return expandDefinitions(files, type);
 }
 
 /**

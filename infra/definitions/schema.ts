@@ -4,7 +4,7 @@
  */
 
 import { z } from "zod";
-import { architectures, firmwares } from "./definition.ts";
+import { architectures, firmwares, imageTypes } from "./definition.ts";
 
 const className = z
   .string()
@@ -109,6 +109,9 @@ const variantEntry = z
 const architecture = z
   .strictObject({ classes })
   .describe("A Debian architecture, by its name");
+const imageType = z
+  .strictObject({ classes })
+  .describe("What an image of this type has more than others; mostly nothing");
 
 /** A release with what it inherits. */
 export const wholeRelease = z.strictObject(releaseFields);
@@ -132,17 +135,21 @@ const combinations = {
   releases: z.array(releaseName).min(1),
   architectures: z.array(z.string()).min(1),
   variants: z.array(plainName).min(1),
+  types: z.array(z.enum(imageTypes)).min(1),
 };
 const images = z
   .strictObject({
     ...combinations,
+    types: combinations.types
+      .default([...imageTypes])
+      .describe("What these are published as; all types when left out"),
     exclude: z
       .array(
         z
           .strictObject(combinations)
           .partial()
           .refine((rule) => Object.keys(rule).length > 0, {
-            error: "must name releases, architectures or variants",
+            error: "must name releases, architectures, variants or types",
           }),
       )
       .default([])
@@ -159,6 +166,7 @@ export const definitionFile = z.strictObject({
     .partialRecord(z.enum(architectures), architecture)
     .default({}),
   variants: z.record(plainName, variantEntry).default({}),
+  types: z.partialRecord(z.enum(imageTypes), imageType).default({}),
   images: z.array(images).default([]),
 });
 

@@ -93,6 +93,7 @@ export class ImageVersion extends pulumi.ComponentResource {
         key,
         version: image.version,
         release: definition.release.codename,
+        channel: config.type,
         definition: definition.name,
         formats: [...formats],
         firmware: [...definition.bootCheck.firmware],

@@ -9,6 +9,7 @@ import type {
   DefinitionName,
   Firmware,
   ImageKey,
+  ImageType,
   ImageVersion,
 } from "../definitions/definition.ts";
 import { StoreError } from "../errors.ts";
@@ -83,12 +84,23 @@ function holderName(key: ImageKey, stack: string): DocumentName {
   return `${holdersDirectory(key)}/${stack.replaceAll("/", "~")}.json`;
 }
 
-function publicationName(
-  platform: PublicationRecord["platform"],
-  definition: DefinitionName,
-  version: ImageVersion,
-): DocumentName {
-  return `publications/${platform}/${definition}/${version}.json`;
+/** What publication: one version of an image may be in several channels of a platform. */
+export interface PublicationId {
+  readonly platform: PublicationRecord["platform"];
+  readonly definition: DefinitionName;
+  readonly version: ImageVersion;
+  readonly channel: ImageType;
+}
+
+/** Where the store keeps a publication's record. */
+export function publicationName({
+  platform,
+  definition,
+  version,
+  channel,
+}: PublicationId): DocumentName {
+  const suffix = channel === "release" ? "" : `.${channel}`;
+  return `publications/${platform}/${definition}/${version}${suffix}.json`;
 }
 
 /**
@@ -272,12 +284,9 @@ async function artifactsOf(store: Store, key: ImageKey): Promise<Set<Sha256>> {
  */
 export function readPublication(
   store: Store,
-  platform: PublicationRecord["platform"],
-  definition: DefinitionName,
-  version: ImageVersion,
+  id: PublicationId,
 ): Promise<PublicationRecord | undefined> {
-  const name = publicationName(platform, definition, version);
-  return readRecord(store, name, publicationRecordSchema);
+  return readRecord(store, publicationName(id), publicationRecordSchema);
 }
 
 /** Records a publication that is complete and verified. */
@@ -285,19 +294,16 @@ export function writePublication(
   store: Store,
   record: PublicationRecord,
 ): Promise<void> {
-  const { platform, definition, version } = record;
-  const name = publicationName(platform, definition.name, version);
-  return writeRecord(store, name, record);
+  const id = { ...record, definition: record.definition.name };
+  return writeRecord(store, publicationName(id), record);
 }
 
 /** Removes the record of a publication that is gone. */
 export function removePublication(
   store: Store,
-  platform: PublicationRecord["platform"],
-  definition: DefinitionName,
-  version: ImageVersion,
+  id: PublicationId,
 ): Promise<void> {
-  return store.remove(publicationName(platform, definition, version));
+  return store.remove(publicationName(id));
 }
 
 /**

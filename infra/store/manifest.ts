@@ -8,11 +8,8 @@
  */
 
 import { createHash } from "node:crypto";
-import type { ImageKey } from "../definitions/definition.ts";
+import type { ImageKey, ImageType } from "../definitions/definition.ts";
 import type { BuildRecord, Format, Package } from "./records.ts";
-
-/** What the image is published as: a try-out, the regular build, or what users are told to run. */
-export type Channel = "dev" | "daily" | "release";
 
 /** One file that the manifest points to. */
 export interface UploadedFile {
@@ -26,7 +23,7 @@ export interface UploadedFile {
 /** Everything a manifest is made from. */
 export interface ManifestSource {
   readonly build: BuildRecord;
-  readonly channel: Channel;
+  readonly channel: ImageType;
   /** Who has the files: `directory`, or the name of a cloud. */
   readonly provider: string;
   readonly files: readonly UploadedFile[];
@@ -144,7 +141,7 @@ function uploadItem(source: ManifestSource, file: UploadedFile): UploadItem {
   };
 }
 
-function infoOf({ key, version, definition }: BuildRecord, channel: Channel) {
+function infoOf({ key, version, definition }: BuildRecord, channel: ImageType) {
   return {
     arch: definition.architecture,
     build_id: buildId(key),
@@ -157,7 +154,10 @@ function infoOf({ key, version, definition }: BuildRecord, channel: Channel) {
   };
 }
 
-function labelsOf({ key, version, definition }: BuildRecord, channel: Channel) {
+function labelsOf(
+  { key, version, definition }: BuildRecord,
+  channel: ImageType,
+) {
   return {
     "build.cloud.debian.org/build-id": buildId(key),
     "build.cloud.debian.org/type": channel,

@@ -10,7 +10,8 @@
  *     builds/<key>/boot-checks/<firmware>.png    the display when the check ended
  *     builds/<key>/boot-checks/<firmware>.xml    JUnit
  *     builds/<key>/holders/<holder>.json         HolderRecord: which stacks declare the key
- *     publications/<platform>/<definition>/<version>.json   PublicationRecord
+ *     publications/<platform>/<definition>/<version>.json   PublicationRecord of the channel `release`
+ *     publications/<platform>/<definition>/<version>.<channel>.json   those of the others
  *
  * Each type is inferred from the schema beside it, so that what is checked when a record is read
  * cannot drift from what the program is told it gets.
@@ -24,6 +25,7 @@ import {
   firmwares,
   type ImageKey,
   type ImageVersion,
+  imageTypes,
   reportMethods,
 } from "../definitions/definition.ts";
 import type { KeySources } from "../definitions/key.ts";
@@ -226,6 +228,8 @@ export const publicationRecordSchema = z
     key: imageKeySchema,
     version: imageVersionSchema,
     definition: definitionSchema,
+    /** Records of old do not say it: their files are where those of `release` are now. */
+    channel: z.enum(imageTypes).default("release"),
     publishedAt: momentSchema,
     /** What the platform's own resource was given, so that an older version can be declared again unchanged. */
     inputs: z.record(z.string(), z.unknown()).readonly(),

@@ -4,6 +4,10 @@ import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { parse } from "yaml";
 import { parseConfig, type StackConfig } from "../../infra/config.ts";
+import {
+  type ImageType,
+  imageTypes,
+} from "../../infra/definitions/definition.ts";
 import type { ExpandedImage } from "../../infra/definitions/expand.ts";
 import { imageDetails, imageTable } from "../../infra/definitions/listing.ts";
 import { loadImages } from "../../infra/definitions/load.ts";
@@ -20,23 +24,29 @@ try {
 }
 
 async function answer(args: string[]): Promise<string> {
-  const { words, json, stack } = readArguments(args);
+  const { words, json, stack, type } = readArguments(args);
   const [command, name] = words;
-  const images = await loadImages(projectPath("image-definitions"));
   if (command === "list" && words.length === 1) {
-    const definitions = images.map(({ definition }) => definition);
-    return json ? asJson(definitions) : imageTable(definitions);
+    const images = (await load(type)).filter(
+      ({ types }) => type === undefined || types.includes(type),
+    );
+    return json
+      ? asJson(
+          images.map(({ definition, types }) => ({ ...definition, types })),
+        )
+      : imageTable(images);
   }
   if (command === "show" && name !== undefined && words.length === 2) {
-    const image = imageOfName(images, name);
-    const { definition, places } = image;
+    const image = imageOfName(await load(type), name);
+    const { places, ...rest } = image;
     return json
-      ? asJson({ definition, places: Object.fromEntries(places) })
+      ? asJson({ ...rest, places: Object.fromEntries(places) })
       : imageDetails(image);
   }
   if (command === "explain" && name !== undefined && words.length === 2) {
-    const { definition } = imageOfName(images, name);
-    const explanation = await explain(definition, await readConfig(stack));
+    const config = await readConfig(stack);
+    const { definition } = imageOfName(await load(config.type), name);
+    const explanation = await explain(definition, config);
     return json ? asJson(explanation) : explanationText(explanation);
   }
   throw usageError(`"${words.join(" ")}" is none of its commands.`);
@@ -50,12 +60,23 @@ function readArguments(args: string[]) {
       options: {
         json: { type: "boolean", default: false },
         stack: { type: "string", default: "local" },
+        type: { type: "string" },
       },
     });
-    return { words: positionals, ...values };
+    const type = imageTypes.find((each) => each === values.type);
+    if (values.type !== undefined && type === undefined) {
+      throw new Error(
+        `There is no type "${values.type}", but ${imageTypes.join(", ")}.`,
+      );
+    }
+    return { words: positionals, ...values, type };
   } catch (error) {
     throw usageError((error as Error).message);
   }
+}
+
+function load(type?: ImageType): Promise<readonly ExpandedImage[]> {
+  return loadImages(projectPath("image-definitions"), type);
 }
 
 function usageError(problem: string): UserError {

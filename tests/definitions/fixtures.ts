@@ -1,7 +1,10 @@
-import type {
-  Definition,
-  DefinitionName,
+import {
+  type Definition,
+  type DefinitionName,
+  type ImageType,
+  imageTypes,
 } from "../../infra/definitions/definition.ts";
+import type { ExpandedImage } from "../../infra/definitions/expand.ts";
 
 export const trixie = {
   codename: "trixie",
@@ -33,4 +36,12 @@ export function definitionWith(parts: Partial<Definition> = {}): Definition {
     },
     ...parts,
   };
+}
+
+/** Such a definition as one of the matrix, of any type unless types are given. */
+export function imageWith(
+  parts: Partial<Definition> = {},
+  types: readonly ImageType[] = imageTypes,
+): ExpandedImage {
+  return { definition: definitionWith(parts), types, places: new Map() };
 }

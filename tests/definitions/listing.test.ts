@@ -1,13 +1,14 @@
 import { describe, expect, it } from "vitest";
 import { imageDetails, imageTable } from "../../infra/definitions/listing.ts";
-import { definitionWith } from "./fixtures.ts";
+import { imageWith } from "./fixtures.ts";
 
 describe("images as text", () => {
   it("stand in columns", () => {
-    expect(imageTable([definitionWith()])).toBe(
+    const image = imageWith({}, ["dev", "daily"]);
+    expect(imageTable([image])).toBe(
       [
-        "NAME                  RELEASE  ARCHITECTURE  VARIANT  GIB  FIRMWARE",
-        "debian-13-tiny-amd64  trixie   amd64         tiny     2    bios",
+        "NAME                  RELEASE  ARCHITECTURE  VARIANT  TYPES       GIB  FIRMWARE",
+        "debian-13-tiny-amd64  trixie   amd64         tiny     dev, daily  2    bios",
       ].join("\n"),
     );
   });
@@ -18,8 +19,9 @@ describe("images as text", () => {
 
   it("say of each field where it is from, or what it follows from", () => {
     const lines = imageDetails({
-      definition: definitionWith(),
+      ...imageWith({}, ["daily"]),
       places: new Map([
+        ["variant", "own.yaml:9"],
         ["disk.sizeGiB", "own.yaml:7"],
         ["classes[1]", "base.yaml:3"],
       ]),
@@ -33,6 +35,7 @@ describe("images as text", () => {
       "every image has it",
     ]);
     expect(lines).toContainEqual(["classes[1]", "TRIXIE", "base.yaml:3"]);
+    expect(lines).toContainEqual(["types", "daily", "own.yaml:9"]);
     expect(lines).toContainEqual(["build.timeoutSeconds", "600", "default"]);
     expect(lines).toContainEqual([
       "release.suites.debian",

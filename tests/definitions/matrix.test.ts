@@ -1,6 +1,7 @@
 /** What entries of the matrix take from each other, which combinations there are, and where each value was said. */
 
 import { describe, expect, it } from "vitest";
+import type { ImageType } from "../../infra/definitions/definition.ts";
 import {
   type ExpandedImage,
   expandDefinitions,
@@ -157,7 +158,57 @@ describe("combinations", () => {
 
   it("are refused with a rule that leaves everything out", () => {
     expect(() => names(group("      - {}\n"))).toThrow(
-      /own\.yaml:6: images\[0\]\.exclude\[0\]: must name releases, architectures or variants\./,
+      /own\.yaml:6: images\[0\]\.exclude\[0\]: must name releases, architectures, variants or types\./,
+    );
+  });
+});
+
+describe("types", () => {
+  const withTypes = base.replace(
+    "variants:",
+    "types:\n  dev: { classes: [ROOT, CLOUD] }\nvariants:",
+  );
+  const expandAs = (text: string, type?: ImageType) =>
+    expandDefinitions(
+      [withTypes, text].map((each, index) =>
+        parseDefinitionFile(`${["base", "own"][index]}.yaml`, each),
+      ),
+      type,
+    );
+
+  it("are all of them where a group names none", () => {
+    expect(expandAs(own)[0]?.types).toEqual(["dev", "daily", "release"]);
+  });
+
+  it("are those of the group, less those that a rule leaves out, in a fixed order", () => {
+    const group = `${own}    types: [release, daily]\n`;
+    expect(expandAs(group)[0]?.types).toEqual(["daily", "release"]);
+    const rule = "    exclude: [{ types: [daily], variants: [worker] }]\n";
+    expect(expandAs(group + rule)[0]?.types).toEqual(["release"]);
+  });
+
+  it("make no image where a rule leaves out the last one", () => {
+    const group = `${own}    types: [daily]\n    exclude: [{ types: [daily] }]\n`;
+    expect(expandAs(group)).toEqual([]);
+  });
+
+  it("give an image their classes, once each, and say where from", () => {
+    const [image] = expandAs(own, "dev");
+    const classes = ["TRIXIE", "AMD64", "CLOUD", "WORKER", "ROOT"];
+    expect(image?.definition.classes).toEqual(["DEBIAN", ...classes, "LAST"]);
+    expect(image?.places.get("classes[5]")).toBe("base.yaml:10");
+  });
+
+  it("without classes leave an image what it is", () => {
+    const images = [undefined, "daily", "release"] as const;
+    for (const type of images) {
+      expect(expandAs(own, type)).toEqual(expandAs(own));
+    }
+  });
+
+  it("are refused when nobody knows them", () => {
+    expect(() => expandAs(`${own}    types: [nightly]\n`)).toThrow(
+      /^own\.yaml:\d+: images\[0\]\.types\[0\]: /,
     );
   });
 });

@@ -1,6 +1,6 @@
 import { execa } from "execa";
 import { describe, expect, it } from "vitest";
-import { loadDefinitions } from "../../infra/definitions/load.ts";
+import { loadImages } from "../../infra/definitions/load.ts";
 import { projectPath } from "../../infra/projectPaths.ts";
 
 /** The program behind scripts/images, without the set-up. */
@@ -16,7 +16,11 @@ function images(...args: string[]) {
 
 describe("scripts/images", () => {
   it("lists every image, for people and for programs", async () => {
-    const definitions = await loadDefinitions(projectPath("image-definitions"));
+    const all = await loadImages(projectPath("image-definitions"));
+    const definitions = all.map(({ definition, types }) => ({
+      ...definition,
+      types,
+    }));
     const { stdout: json } = await images("list", "--json");
     expect(JSON.parse(json)).toEqual(definitions);
     const { stdout: text, exitCode } = await images("list");
@@ -45,7 +49,23 @@ describe("scripts/images", () => {
     });
   });
 
+  it("lists and shows images as they are of a type", async () => {
+    const { stdout: list } = await images("list", "--type", "release");
+    expect(list).toMatch(/^debian-13-ec2-amd64 .*dev, daily, release/m);
+    expect(list).not.toContain("debian-sid-");
+    const { stdout } = await images(
+      ...["show", "debian-13-ec2-amd64", "--type", "dev"],
+    );
+    expect(stdout).toMatch(
+      /^classes\[\d+\] +ROOT_LOGIN +image-definitions\/debian\.yaml:\d+$/m,
+    );
+  });
+
   it.each<[string[], RegExp]>([
+    [
+      ["list", "--type", "nightly"],
+      /There is no type "nightly", but dev, daily, release\. Run /,
+    ],
     [
       ["show", "debian-1-x"],
       /describes no "debian-1-x"\. scripts\/images list/,

@@ -97,14 +97,16 @@ describe("a stack with one image", { timeout: 10 * minutes }, () => {
 
   it("has not published anything halfway when the engine is killed in the middle of a publication", async () => {
     const up = new RunningScript(project, "up");
-    await untilExists(inProject("public/trixie"), up.ended);
+    await untilExists(inProject("public/trixie/dev"), up.ended);
     await up.killEngine();
     const { output } = await up.ended;
     expect(output).not.toMatch(/packages \d+ of \d+/);
     expect(output).toMatch(/uefi-secure-boot: switched off after/);
     expect(await lastingProcesses(project, 5)).toEqual([]);
     expect(await readdir(inProject("public"))).not.toContain("index.html");
-    expect(await readdir(inProject("public/trixie"))).not.toContain("latest");
+    expect(await readdir(inProject("public/trixie/dev"))).not.toContain(
+      "latest",
+    );
   });
 
   it("is published when nothing interferes, without a build or a boot of what has passed", async () => {
@@ -112,8 +114,8 @@ describe("a stack with one image", { timeout: 10 * minutes }, () => {
     expect(output).not.toMatch(/packages \d+ of \d+|kernel started/);
     expect(exitCode, output).toBe(0);
 
-    published = await readlink(inProject("public/trixie/latest"));
-    [version = ""] = (await readdir(inProject("public/trixie"))).filter(
+    published = await readlink(inProject("public/trixie/dev/latest"));
+    [version = ""] = (await readdir(inProject("public/trixie/dev"))).filter(
       (entry) => /^\d{8}-\d{4}$/.test(entry),
     );
     expect(output).toContain(`${name}, version ${version}`);
@@ -132,10 +134,10 @@ describe("a stack with one image", { timeout: 10 * minutes }, () => {
   it("has published files that agree with their checksums, their manifest and the index", async () => {
     for (const directory of [published, "latest"]) {
       await execa("sha512sum", ["--check", "--strict", "SHA512SUMS"], {
-        cwd: inProject("public/trixie", directory),
+        cwd: inProject("public/trixie/dev", directory),
       });
     }
-    const latest = inProject("public/trixie/latest");
+    const latest = inProject("public/trixie/dev/latest");
     const manifest = JSON.parse(
       await readFile(join(latest, `${name}.json`), "utf8"),
     );
@@ -163,7 +165,7 @@ describe("a stack with one image", { timeout: 10 * minutes }, () => {
   });
 
   it("has an image whose formats hold the same disk, and nothing of the build in it", async () => {
-    const latest = inProject("public/trixie/latest");
+    const latest = inProject("public/trixie/dev/latest");
     const tar = join(latest, `${name}.tar.zst`);
     await execa("tar", ["--zstd", "-xf", tar, `--directory=${project}`]);
     const fromTar = await sha256OfFile(inProject("disk.raw"));
@@ -205,7 +207,7 @@ describe("a stack with one image", { timeout: 10 * minutes }, () => {
   });
 
   it("shows published files that were altered or deleted, and mends them without a build", async () => {
-    const latest = inProject("public/trixie/latest");
+    const latest = inProject("public/trixie/dev/latest");
     const before = await fingerprint(inProject("public"));
     const qcow2 = join(latest, await readlink(join(latest, `${name}.qcow2`)));
     await rm(qcow2);

@@ -49,6 +49,7 @@ function publication(version = "20261121-1"): PublicationRecord {
     key,
     version: version as PublicationRecord["version"],
     definition: sampleBuild(raw).definition,
+    channel: "daily",
     publishedAt: "2026-11-21T03:20:00.000Z",
     inputs: { root: "public" },
     files: [{ path: "trixie/x.qcow2", sizeBytes: 3, sha512: "ab".repeat(64) }],
@@ -109,11 +110,21 @@ describe("publications", () => {
       "20261120-1",
       "20261121-1",
     ]);
-    const { name } = sampleDefinition();
-    const read = readPublication(store, "directory", name, old.version);
-    expect(await read).toEqual(old);
-    await removePublication(store, "directory", name, old.version);
+    const id = { ...old, definition: sampleDefinition().name };
+    expect(await readPublication(store, id)).toEqual(old);
+    await removePublication(store, id);
     expect(await listPublications(store)).toHaveLength(1);
+  });
+
+  it("of one version may be in several channels", async () => {
+    const daily = publication();
+    const release = { ...daily, channel: "release" } as const;
+    await writePublication(store, daily);
+    await writePublication(store, release);
+    const id = { ...daily, definition: sampleDefinition().name };
+    expect(await listPublications(store)).toHaveLength(2);
+    await removePublication(store, id);
+    expect(await listPublications(store)).toEqual([release]);
   });
 
   it("are not listed at all when one cannot be read", async () => {

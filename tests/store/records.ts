@@ -8,6 +8,7 @@ import type {
   DefinitionName,
   Firmware,
   ImageKey,
+  ImageType,
   ImageVersion,
 } from "../../infra/definitions/definition.ts";
 import {
@@ -33,6 +34,7 @@ export interface SampleImage {
   readonly release?: keyof typeof releases;
   readonly variant?: string;
   readonly version?: string;
+  readonly channel?: ImageType;
   readonly description?: string;
   readonly firmware?: readonly Firmware[];
   readonly packages?: readonly Package[];

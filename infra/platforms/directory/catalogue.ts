@@ -1,12 +1,14 @@
 /** What a published file tree has, put in order from the publication records. Pure. */
 
 import { createHash } from "node:crypto";
+import { type ImageType, imageTypes } from "../../definitions/definition.ts";
 import type {
   BootCheckRecord,
   BuildRecord,
   PublicationRecord,
 } from "../../store/records.ts";
 import {
+  channelDirectory,
   fileName,
   generator,
   imageNameOf,
@@ -32,10 +34,11 @@ export interface CatalogueImage {
   readonly older: readonly PublicationRecord[];
 }
 
-/** One release and its images. */
+/** One channel of a release and its images. */
 export interface CatalogueRelease {
   readonly codename: string;
   readonly version: string;
+  readonly channel: ImageType;
   /** Sorted by name. */
   readonly images: readonly CatalogueImage[];
 }
@@ -59,7 +62,7 @@ export function publicationsByImage(
 ): readonly (readonly [PublicationRecord, ...PublicationRecord[]])[] {
   const groups = Map.groupBy(
     inOrder(records),
-    ({ definition }) => definition.name,
+    ({ channel, definition }) => `${channel}/${definition.name}`,
   );
   return [...groups.values()] as unknown as [
     PublicationRecord,
@@ -67,20 +70,26 @@ export function publicationsByImage(
   ][];
 }
 
-/** Releases by Debian's version number, the newest first; within each, images by name. */
+/** Releases by Debian's version number, the newest first, each with what is most settled first; then images by name. */
 export function releasesOf(
   images: readonly CatalogueImage[],
 ): readonly CatalogueRelease[] {
-  const releaseOf = ({ newest }: CatalogueImage) =>
-    newest.record.definition.release;
-  const groups = Map.groupBy(images, (image) => releaseOf(image).codename);
-  return [...groups.entries()]
-    .map(([codename, group]) => ({
-      codename,
-      version: group[0] === undefined ? "" : releaseOf(group[0]).version,
-      images: group.toSorted(byName),
-    }))
-    .sort((one, other) => versionOrder.compare(other.version, one.version));
+  const groups = Map.groupBy(images, ({ newest }) =>
+    channelDirectory(imageNameOf(newest.record)),
+  );
+  return [...groups.values()]
+    .flatMap((group) => {
+      const record = group[0]?.newest.record;
+      if (record === undefined) return [];
+      const { codename, version } = record.definition.release;
+      const { channel } = record;
+      return [{ codename, version, channel, images: group.toSorted(byName) }];
+    })
+    .sort(
+      (one, other) =>
+        versionOrder.compare(other.version, one.version) ||
+        imageTypes.indexOf(other.channel) - imageTypes.indexOf(one.channel),
+    );
 }
 
 /**
@@ -113,17 +122,16 @@ export function sumsByDirectory(
   );
 }
 
-/** The directory of each release's newest images, by the release's codename. */
-export function latestByRelease(
+/** The directory of each channel's newest images, by where the channel's images are. */
+export function latestByChannel(
   records: readonly PublicationRecord[],
 ): ReadonlyMap<string, LatestDirectory> {
   const newest = publicationsByImage(records).map(([record]) => record);
-  const groups = Map.groupBy(
-    newest,
-    ({ definition }) => definition.release.codename,
+  const groups = Map.groupBy(newest, (record) =>
+    channelDirectory(imageNameOf(record)),
   );
   return new Map(
-    [...groups].map(([release, group]) => [release, latestDirectory(group)]),
+    [...groups].map(([place, group]) => [place, latestDirectory(group)]),
   );
 }
 
@@ -151,14 +159,19 @@ function byName(one: CatalogueImage, other: CatalogueImage): number {
   const [first, second] = [one, other].map(
     ({ newest }) => newest.record.definition.name,
   );
-  return (first ?? "") < (second ?? "") ? -1 : 1;
+  return compareTexts(first ?? "", second ?? "");
 }
 
-/** Newest version first, then by name: the same order whatever order they were read in. */
+function compareTexts(one: string, other: string): number {
+  return Number(one > other) - Number(one < other);
+}
+
+/** Newest version first, then by name and channel: the same order whatever order they were read in. */
 function inOrder(records: readonly PublicationRecord[]): PublicationRecord[] {
   return records.toSorted(
     (one, other) =>
       newestFirst(one.version, other.version) ||
-      (one.definition.name < other.definition.name ? -1 : 1),
+      compareTexts(one.definition.name, other.definition.name) ||
+      compareTexts(one.channel, other.channel),
   );
 }

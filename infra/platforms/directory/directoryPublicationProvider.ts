@@ -37,7 +37,7 @@ export const implementation: Implementation<
   },
 
   async read(_id, outputs) {
-    return { ...outputs, problems: await examine(outputs) };
+    return { ...outputs, problems: await examine(withChannel(outputs)) };
   },
 
   diff(outputs, inputs) {
@@ -51,6 +51,7 @@ export const implementation: Implementation<
         "key",
         "version",
         "definition",
+        "channel",
       ]),
       updates: [
         ...changed(["formats", "firmware", "rawSha256"]),
@@ -64,9 +65,16 @@ export const implementation: Implementation<
   },
 
   async delete(_id, outputs) {
-    await withdraw(outputs);
+    await withdraw(withChannel(outputs));
   },
 };
+
+/** Outputs of old have no channel: their files are where those of `release` are now. */
+function withChannel(
+  outputs: DirectoryPublicationOutputs,
+): DirectoryPublicationOutputs {
+  return { ...outputs, channel: outputs.channel ?? "release" };
+}
 
 async function provide(
   inputs: DirectoryPublicationInputs,

@@ -1,6 +1,7 @@
 /**
  * Where everything is in a published file tree, by the names that https://cloud.debian.org/images/cloud/
- * uses where it has the thing. Pure; all paths are relative to the publication's root.
+ * uses where it has the thing. Pure; all paths are relative to the publication's root. Those below are of the channel
+ * `release`; the others have a directory of their own in that of the release: `trixie/daily/latest`.
  *
  *     index.html  index.json                       what there is
  *     trixie/20261121-1/SHA512SUMS                 of all files of all images in that directory
@@ -13,6 +14,7 @@
 import type {
   DefinitionName,
   Firmware,
+  ImageType,
   ImageVersion,
 } from "../../definitions/definition.ts";
 import type { BootCheckAttachment } from "../../store/documents.ts";
@@ -26,6 +28,7 @@ import type {
 export interface ImageName {
   /** Debian's codename: `trixie`. */
   readonly release: string;
+  readonly channel: ImageType;
   readonly definition: DefinitionName;
   readonly version: ImageVersion;
 }
@@ -54,19 +57,28 @@ const latestPattern = /^\.latest-[0-9a-f]{12}$/;
 
 /** The name of a published image, from its record. */
 export function imageNameOf(record: PublicationRecord): ImageName {
-  const { definition, version } = record;
+  const { channel, definition, version } = record;
   return {
     release: definition.release.codename,
+    channel,
     definition: definition.name,
     version,
   };
 }
 
-/** Where all images of a release and version are. */
+/** Where all images of a release and channel are. */
+export function channelDirectory({
+  release,
+  channel,
+}: Pick<ImageName, "release" | "channel">): string {
+  return channel === "release" ? release : `${release}/${channel}`;
+}
+
+/** Where all images of a release, channel and version are. */
 export function versionDirectory(
-  image: Pick<ImageName, "release" | "version">,
+  image: Pick<ImageName, "release" | "channel" | "version">,
 ): string {
-  return `${image.release}/${image.version}`;
+  return `${channelDirectory(image)}/${image.version}`;
 }
 
 /** Where one file of an image is. */
@@ -95,16 +107,16 @@ export function undatedName(image: ImageName, path: string): string {
   return fileName(path).replace(`${definition}-${version}.`, `${definition}.`);
 }
 
-/** The link to a release's newest images. */
-export function latestLink(release: string): string {
-  return `${release}/latest`;
+/** The link to a channel's newest images. @param directory as {@link channelDirectory} gives it */
+export function latestLink(directory: string): string {
+  return `${directory}/latest`;
 }
 
 /** Everything that is derived from the records and changes with an image: checksums, `latest`, the index. */
 export function viewPaths(image: ImageName): readonly string[] {
   return [
     `${versionDirectory(image)}/${sumsFileName}`,
-    latestLink(image.release),
+    latestLink(channelDirectory(image)),
     indexDataName,
     indexPageName,
   ];

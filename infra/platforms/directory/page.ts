@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Eta } from "eta";
-import type { Firmware } from "../../definitions/definition.ts";
+import type { Firmware, ImageType } from "../../definitions/definition.ts";
 import { bootCommand } from "../../image/bootCommand.ts";
 import {
   type BootCheckAttachment,
@@ -23,6 +23,7 @@ import type {
   NewestImage,
 } from "./catalogue.ts";
 import {
+  channelDirectory,
   type FileSuffix,
   fileName,
   fileOf,
@@ -97,6 +98,7 @@ interface PageRelease {
   readonly anchor: string;
   readonly codename: string;
   readonly version: string;
+  readonly channel: ImageType;
   readonly latest: Link;
   readonly images: readonly PageImage[];
 }
@@ -139,13 +141,19 @@ export function indexPage(releases: readonly CatalogueRelease[]): string {
 function pageRelease({
   codename,
   version,
+  channel,
   images,
 }: CatalogueRelease): PageRelease {
+  const directory = channelDirectory({ release: codename, channel });
   return {
-    anchor: codename,
+    anchor: directory.replace("/", "-"),
     codename,
     version,
-    latest: linkTo(`${latestLink(codename)}/`),
+    channel,
+    latest: {
+      ...linkTo(`${latestLink(directory)}/`),
+      text: `${latestLink(directory)}/`,
+    },
     images: images.map(pageImage),
   };
 }
@@ -161,7 +169,7 @@ function pageImage({ newest, older }: CatalogueImage): PageImage {
     ),
   ];
   return {
-    anchor: definition.name,
+    anchor: anchorOf(record),
     name: definition.name,
     description: definition.description,
     version,
@@ -182,6 +190,13 @@ function pageImage({ newest, older }: CatalogueImage): PageImage {
     bootCommands: bootCommandsOf(record),
     older: older.map(olderVersion),
   };
+}
+
+/** The same image may be in several channels. */
+function anchorOf({ channel, definition }: PublicationRecord): string {
+  return channel === "release"
+    ? definition.name
+    : `${definition.name}-${channel}`;
 }
 
 function factsOf({ record, build }: NewestImage): [string, string][] {
@@ -205,7 +220,7 @@ function downloadsOf(record: PublicationRecord): Download[] {
     const file = fileOf(record, format);
     if (file === undefined) return [];
     const image = imageNameOf(record);
-    const latest = `${latestLink(image.release)}/${undatedName(image, file.path)}`;
+    const latest = `${latestLink(channelDirectory(image))}/${undatedName(image, file.path)}`;
     return {
       ...linkTo(file.path),
       format,

@@ -16,12 +16,13 @@ import {
   withPrivateDirectory,
 } from "../../store/directories.ts";
 import {
+  type PublicationId,
   readPublication,
   removePublication,
   writePublication,
 } from "../../store/documents.ts";
 import { errorCode, fileFailure } from "../../store/fileFailure.ts";
-import { type Channel, manifestText } from "../../store/manifest.ts";
+import { manifestText } from "../../store/manifest.ts";
 import { openStore } from "../../store/openStore.ts";
 import {
   type BuildRecord,
@@ -31,7 +32,13 @@ import {
   type PublishedFile,
 } from "../../store/records.ts";
 import type { Store } from "../../store/store.ts";
-import { fileOf, imageNameOf, incomingPrefix } from "./layout.ts";
+import {
+  channelDirectory,
+  fileOf,
+  type ImageName,
+  imageNameOf,
+  incomingPrefix,
+} from "./layout.ts";
 import {
   examineFile,
   type FileTree,
@@ -67,9 +74,8 @@ export interface Published {
   readonly sizeBytes: number;
 }
 
-/** What the manifests call this platform, and what they call the images until there are channels. */
+/** What the manifests call this platform. */
 const platform = "directory";
-const channel: Channel = "dev";
 
 /** One publication is copied by one process: a few hundred megabytes, minutes on a slow disk. */
 const publicationPatienceSeconds = 900;
@@ -103,12 +109,7 @@ export function publish(
 export function examine(inputs: DirectoryPublicationInputs): Promise<string[]> {
   return explained("examine", inputs, async (place) => {
     const { definition, version } = inputs;
-    const record = await readPublication(
-      place.store,
-      platform,
-      definition,
-      version,
-    );
+    const record = await readPublication(place.store, idOf(inputs));
     if (record === undefined)
       return [`${definition} ${version} has no publication record`];
     const claim = claimOfAnother(place, inputs, record);
@@ -184,7 +185,7 @@ async function placeFiles(
   const recorded = new Set(existing?.files.map(({ path }) => path));
   const isRecorded = (path: string) => recorded.has(path);
   const tree: FileTree = { root, store, image: inputs, isRecorded };
-  const directory = join(root, inputs.release);
+  const directory = join(root, channelDirectory(inputs));
   try {
     return await withPrivateDirectory(
       directory,
@@ -218,6 +219,7 @@ async function prepareFiles(
     images.push(image);
     files.push({ format, ref: image.file.path, sha512: image.file.sha512 });
   }
+  const { channel } = tree.image;
   const content = manifestText({ build, channel, provider: platform, files });
   const documents: PreparedFile[] = [];
   for (const source of [{ suffix: "json", content } as const, ...others]) {
@@ -233,7 +235,7 @@ function recordOf(
   files: readonly PublishedFile[],
   existing: PublicationRecord | undefined,
 ): PublicationRecord {
-  const { stack, key, version } = inputs;
+  const { stack, key, version, channel } = inputs;
   const publishedAt = existing?.publishedAt ?? new Date().toISOString();
   return {
     platform,
@@ -241,6 +243,7 @@ function recordOf(
     key,
     version,
     definition,
+    channel,
     publishedAt,
     inputs: { ...inputs },
     files,
@@ -256,8 +259,7 @@ async function withdrawRecord(
   const others = records.filter((record) => record !== own);
   await writeViews(place.root, records, await viewsOf(place.store, others));
   await removeFiles(place, own, undefined);
-  const { definition, version } = imageNameOf(own);
-  await removePublication(place.store, platform, definition, version);
+  await removePublication(place.store, idOf(imageNameOf(own)));
 }
 
 /** Removes the files of a record that another one does not have, and directories left empty. */
@@ -295,17 +297,16 @@ async function readOwnRecord(
   place: Place,
   inputs: DirectoryPublicationInputs,
 ): Promise<PublicationRecord | undefined> {
-  const { definition, version } = inputs;
-  const record = await readPublication(
-    place.store,
-    platform,
-    definition,
-    version,
-  );
+  const record = await readPublication(place.store, idOf(inputs));
   const claim =
     record === undefined ? undefined : claimOfAnother(place, inputs, record);
   if (claim !== undefined) throw new StoreError(claim);
   return record;
+}
+
+/** What the store calls a publication of this platform. */
+function idOf({ definition, version, channel }: ImageName): PublicationId {
+  return { platform, definition, version, channel };
 }
 
 /** Says whose a record is, unless it is this publication's. */
@@ -316,13 +317,13 @@ function claimOfAnother(
 ): string | undefined {
   const name = `${inputs.definition} ${inputs.version}`;
   if (record.stack !== inputs.stack) {
-    return `${name} is published by the stack ${record.stack}, and one store has one publication of a version. Destroy it there, or give this stack a store of its own.`;
+    return `${name} is published by the stack ${record.stack}, and one store has one publication of a version in a channel. Destroy it there, or give this stack a store of its own.`;
   }
   if (record.key !== inputs.key) {
     return `${name} is published from the key ${record.key}, and a version is never used again. Destroy that publication before this one is made.`;
   }
   if (projectPath(String(record.inputs.root)) !== place.root) {
-    return `${name} is published in ${record.inputs.root}, and one store has one publication of a version. Destroy that one before it is made elsewhere.`;
+    return `${name} is published in ${record.inputs.root}, and one store has one publication of a version in a channel. Destroy that one before it is made elsewhere.`;
   }
   return undefined;
 }
@@ -335,6 +336,7 @@ function isOwn(
   return (
     record.definition.name === inputs.definition &&
     record.version === inputs.version &&
+    record.channel === inputs.channel &&
     record.stack === inputs.stack &&
     record.key === inputs.key
   );
@@ -362,8 +364,9 @@ function withRecords<T>(
 function publicationLock({
   definition,
   version,
+  channel,
 }: DirectoryPublicationInputs): string {
-  return `directory-${definition}-${version}`;
+  return `directory-${definition}-${version}-${channel}`;
 }
 
 /** Runs `use`; what the operating system refuses comes out as a sentence. */

@@ -7,6 +7,7 @@ import type {
   DefinitionName,
   Firmware,
   ImageKey,
+  ImageType,
   ImageVersion,
 } from "../../definitions/definition.ts";
 import { BootCheckError, StoreError } from "../../errors.ts";
@@ -27,6 +28,8 @@ export interface WantedImage {
   readonly version: ImageVersion;
   /** Debian's codename: `trixie`. */
   readonly release: string;
+  /** Where in the release's directory, and by which name in the manifest. */
+  readonly channel: ImageType;
   readonly definition: DefinitionName;
   readonly formats: readonly Format[];
   /** Firmware with which a boot check must have passed, besides what the definition names. */

@@ -35,13 +35,14 @@ import {
   type CatalogueImage,
   indexData,
   type LatestDirectory,
-  latestByRelease,
+  latestByChannel,
   type NewestImage,
   publicationsByImage,
   releasesOf,
   sumsByDirectory,
 } from "./catalogue.ts";
 import {
+  channelDirectory,
   fileName,
   type ImageName,
   imageNameOf,
@@ -60,7 +61,7 @@ import { indexPage } from "./page.ts";
 export interface Views {
   /** Path to text. */
   readonly files: ReadonlyMap<string, string>;
-  /** Release to what its `latest` points to. */
+  /** Where a channel's images are, to what its `latest` points to. */
   readonly latest: ReadonlyMap<string, LatestDirectory>;
 }
 
@@ -100,7 +101,7 @@ export async function viewsOf(
     files.set(indexDataName, indexData(records));
     files.set(indexPageName, indexPage(releasesOf(images)));
   }
-  return { files, latest: latestByRelease(records) };
+  return { files, latest: latestByChannel(records) };
 }
 
 async function catalogueImage(
@@ -155,7 +156,8 @@ async function isFreeOrMarked(
 ): Promise<boolean> {
   const target = await linkTarget(join(root, path));
   if (target === undefined) return true;
-  if (path === latestLink(image.release)) return isLatestDirectoryName(target);
+  if (path === latestLink(channelDirectory(image)))
+    return isLatestDirectoryName(target);
   if (target !== "") return false;
   const text = await readFile(join(root, path), "utf8");
   return viewMarks(image).some((mark) => text.includes(mark));
@@ -171,8 +173,8 @@ export async function writeViews(
   views: Views,
 ): Promise<void> {
   await sweep(root, [...pathsOf(before), ...views.files.keys()]);
-  for (const [release, directory] of views.latest) {
-    await writeLatest(root, release, directory);
+  for (const [place, directory] of views.latest) {
+    await writeLatest(root, place, directory);
   }
   for (const [path, text] of views.files) await writeView(root, path, text);
   const links = [...views.latest.keys()].map(latestLink);
@@ -194,13 +196,13 @@ export async function examineViews(
     else if (actual !== text)
       problems.push(`${path} is not what the records give`);
   }
-  for (const [release, directory] of views.latest) {
-    const link = latestLink(release);
+  for (const [place, directory] of views.latest) {
+    const link = latestLink(place);
     const target = await linkTarget(join(root, link));
     if (target === undefined) problems.push(`${link} is missing`);
     else if (
       target !== directory.name ||
-      !(await isLatestSound(root, release, directory))
+      !(await isLatestSound(root, place, directory))
     ) {
       problems.push(`${link} is not what the records give`);
     }
@@ -237,12 +239,12 @@ async function writeView(
 /** The directory is complete before the link to it is moved, and the old one goes after that. */
 async function writeLatest(
   root: string,
-  release: string,
+  place: string,
   directory: LatestDirectory,
 ): Promise<void> {
-  const parent = join(root, release);
+  const parent = join(root, place);
   await withPrivateDirectory(parent, incomingPrefix, async (incoming) => {
-    if (!(await isLatestSound(root, release, directory))) {
+    if (!(await isLatestSound(root, place, directory))) {
       await makeLatest(join(incoming, "new"), directory);
       await replaceDirectory(
         join(incoming, "new"),
@@ -250,7 +252,7 @@ async function writeLatest(
         join(incoming, "old"),
       );
     }
-    const link = join(root, latestLink(release));
+    const link = join(root, latestLink(place));
     if ((await linkTarget(link)) !== directory.name) {
       await symlink(directory.name, join(incoming, "latest"));
       await rename(join(incoming, "latest"), link);
@@ -282,10 +284,10 @@ async function replaceDirectory(
 
 async function isLatestSound(
   root: string,
-  release: string,
+  place: string,
   directory: LatestDirectory,
 ): Promise<boolean> {
-  const path = join(root, release, directory.name);
+  const path = join(root, place, directory.name);
   const expected = [...Object.keys(directory.links), sumsFileName].sort();
   const names = await entriesOf(path);
   if (names.join("/") !== expected.join("/")) return false;

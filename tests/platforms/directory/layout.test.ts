@@ -4,6 +4,7 @@ import type {
   ImageVersion,
 } from "../../../infra/definitions/definition.ts";
 import {
+  channelDirectory,
   filePath,
   type ImageName,
   isLatestDirectoryName,
@@ -15,6 +16,7 @@ import {
 
 const image: ImageName = {
   release: "trixie",
+  channel: "release",
   definition: "debian-13-ec2-amd64" as DefinitionName,
   version: "20261121-1" as ImageVersion,
 };
@@ -23,6 +25,15 @@ describe("the layout", () => {
   it("names files as Debian's own images are named", () => {
     expect(filePath(image, "qcow2")).toBe(
       "trixie/20261121-1/debian-13-ec2-amd64-20261121-1.qcow2",
+    );
+  });
+
+  it("gives every channel but release a directory of its own, as Debian does", () => {
+    expect(filePath({ ...image, channel: "daily" }, "qcow2")).toBe(
+      "trixie/daily/20261121-1/debian-13-ec2-amd64-20261121-1.qcow2",
+    );
+    expect(channelDirectory({ release: "trixie", channel: "dev" })).toBe(
+      "trixie/dev",
     );
   });
 

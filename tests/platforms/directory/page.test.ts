@@ -68,6 +68,7 @@ async function publishSample(sample: SampleImage) {
     key,
     version,
     release: definition.release.codename,
+    channel: sample.channel ?? "release",
     definition: definition.name,
     formats,
     firmware: definition.bootCheck.firmware,
@@ -109,8 +110,8 @@ describe("the index page", () => {
   it("lists releases and images, the newest release first", async () => {
     const { page } = await open();
     expect(await page.locator("h2").allInnerTexts()).toEqual([
-      "Debian 13 trixie",
-      "Debian 12 bookworm",
+      "Debian 13 trixie, release",
+      "Debian 12 bookworm, release",
     ]);
     expect(await page.locator("h3").allInnerTexts()).toEqual([
       "debian-13-genericcloud-amd64",

@@ -18,6 +18,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { BootCheckError, StoreError } from "../../../infra/errors.ts";
+import { implementation } from "../../../infra/platforms/directory/directoryPublicationProvider.ts";
 import {
   type DirectoryPublicationInputs,
   examine,
@@ -68,6 +69,7 @@ function inputsFor(sample: SampleImage = {}): DirectoryPublicationInputs {
     version: (sample.version ??
       "20261121-1") as DirectoryPublicationInputs["version"],
     release: release.codename,
+    channel: sample.channel ?? "release",
     definition: name,
     formats,
     firmware: bootCheck.firmware,
@@ -377,6 +379,68 @@ describe("damage", () => {
     await alter(`${image}.qcow2`);
     await publish(inputs);
     expect((await stat(join(root, `${image}.tar.zst`))).ino).toBe(ino);
+  });
+});
+
+describe("the channels of a release", () => {
+  const daily = { channel: "daily" } as const;
+
+  it("have directories, `latest` and manifests of their own", async () => {
+    await publishNew(daily);
+    expect(await readdir(join(root, "trixie"))).toEqual(["daily"]);
+    checkSums("trixie/daily/latest");
+    const place = `trixie/daily/20261121-1/debian-13-genericcloud-amd64-20261121-1`;
+    const manifest = await readFile(join(root, `${place}.json`), "utf8");
+    const { items } = JSON.parse(manifest);
+    expect(items[0].data.info.type).toBe("daily");
+    expect(items[1].data.ref).toMatch(/^trixie\/daily\//);
+    expect(items[1].metadata.labels["upload.cloud.debian.org/type"]).toBe(
+      "daily",
+    );
+  });
+
+  it("can have the same image: one that was promoted from the store, by another stack", async () => {
+    const inputs = await publishNew(daily);
+    const promoted = {
+      ...inputsFor(),
+      stack: "organization/cloud-images/release",
+    };
+    await publish(promoted);
+    expect(promoted.key).toBe(inputs.key);
+    for (const directory of ["trixie/daily/latest", "trixie/latest"]) {
+      checkSums(directory);
+    }
+    const image = "debian-13-genericcloud-amd64-20261121-1.qcow2";
+    expect(await readFile(join(root, "trixie/20261121-1", image))).toEqual(
+      await readFile(join(root, "trixie/daily/20261121-1", image)),
+    );
+    const page = await readFile(join(root, "index.html"), "utf8");
+    const ids = [...page.matchAll(/ id="([^"]+)"/g)].map(([, id]) => id);
+    expect(ids).toEqual([
+      "trixie",
+      "debian-13-genericcloud-amd64",
+      "trixie-daily",
+      "debian-13-genericcloud-amd64-daily",
+    ]);
+
+    await withdraw(inputs);
+    expect(await readdir(join(root, "trixie"))).not.toContain("daily");
+    expect(await examine(promoted)).toEqual([]);
+  });
+
+  it("are apart from what was published before there were channels", async () => {
+    const { channel, ...old } = await publishNew();
+    const [name = ""] = await store.list("publications");
+    const record = JSON.parse((await store.read(name)) ?? "");
+    await store.write(name, JSON.stringify({ ...record, channel: undefined }));
+    await publishNew(daily);
+    const outputs = { ...old, problems: [] } as unknown as Parameters<
+      typeof implementation.delete
+    >[1];
+    expect((await implementation.read("", outputs))?.problems).toEqual([]);
+    await implementation.delete("", outputs);
+    expect(await readdir(join(root, "trixie"))).toEqual(["daily"]);
+    expect(await examine(inputsFor(daily))).toEqual([]);
   });
 });
 
