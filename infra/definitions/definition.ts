@@ -13,7 +13,7 @@ export type ImageKey = string & { readonly __brand: "ImageKey" };
 export type ImageVersion = string & { readonly __brand: "ImageVersion" };
 
 /** Debian's names for the architectures that can be assembled. */
-export const architectures = ["amd64"] as const;
+export const architectures = ["amd64", "arm64", "ppc64el", "riscv64"] as const;
 export type Architecture = (typeof architectures)[number];
 
 /**

@@ -27,6 +27,9 @@ const memoryBesideGuestMiB = 256;
 /** Node's names for the architectures of images. */
 const hostArchitectures: Readonly<Record<Architecture, string>> = {
   amd64: "x64",
+  arm64: "arm64",
+  ppc64el: "ppc64",
+  riscv64: "riscv64",
 };
 
 /** Facts about this machine that a check depends on; given by tests, found out otherwise. */
