@@ -271,7 +271,7 @@ describe("an older version", () => {
     await publish(one(before, "-image"), "20261121-0312");
     await project.setVariant({
       description: "Otherwise",
-      disk: { sizeGiB: 4 },
+      disk: { sizeGiB: 1 },
     });
 
     const after = await project.declare();

@@ -15,11 +15,22 @@ export interface ConfigSpaceFile {
   readonly sha256: string;
 }
 
-/** Files of a config space, sorted by path. */
+/** Files of a config space, sorted by path: what a key covers. */
 export type ConfigSpace = readonly ConfigSpaceFile[];
 
+/** A file as it was read, with what its text says about its use. */
+export interface ReadFile extends ConfigSpaceFile {
+  /**
+   * For a list of packages of which every part is for certain classes only: those classes. A list of such an entry
+   * has to do nothing for an image that has none of them.
+   */
+  readonly onlyWith?: readonly string[];
+}
+
 /** Reads a config space, every file of it. */
-export async function readConfigSpace(directory: string): Promise<ConfigSpace> {
+export async function readConfigSpace(
+  directory: string,
+): Promise<readonly ReadFile[]> {
   const entries = await readdir(directory, {
     recursive: true,
     withFileTypes: true,
@@ -28,15 +39,29 @@ export async function readConfigSpace(directory: string): Promise<ConfigSpace> {
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name));
   const read = await Promise.all(
-    files.map(async (file) => ({
-      path: file.slice(directory.length + 1),
-      executable: ((await stat(file)).mode & 0o100) !== 0,
-      sha256: createHash("sha256")
-        .update(await readFile(file))
-        .digest("hex"),
-    })),
+    files.map(async (file) => {
+      const path = file.slice(directory.length + 1);
+      const content = await readFile(file);
+      return {
+        path,
+        executable: ((await stat(file)).mode & 0o100) !== 0,
+        sha256: createHash("sha256").update(content).digest("hex"),
+        ...(path.startsWith("package_config/") &&
+          conditionsOf(content.toString())),
+      };
+    }),
   );
   return read.sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+/** The classes that all parts of a list of packages ask for: `PACKAGES install-norec AMD64` (install_packages(8)). */
+function conditionsOf(text: string): Pick<ReadFile, "onlyWith"> {
+  const parts = [...text.matchAll(/^PACKAGES\s+\S+[ \t]*(.*)$/gm)].map(
+    ([, classes = ""]) => classes.split(/\s+/).filter((name) => name !== ""),
+  );
+  return parts.length > 0 && parts.every((classes) => classes.length > 0)
+    ? { onlyWith: parts.flat() }
+    : {};
 }
 
 /**
@@ -65,11 +90,11 @@ export function classOf(path: string): string | undefined {
 /**
  * The files that an image with these classes is made from.
  *
- * @throws {UserError} for a class without any file, and for a hook or script that FAI would skip because it
- * is not executable.
+ * @throws {UserError} for a class without any file, or whose packages are all for other images; for two classes
+ * that bring the same file; and for a hook or script that FAI would skip because it is not executable.
  */
 export function filesOfDefinition(
-  configSpace: ConfigSpace,
+  configSpace: readonly ReadFile[],
   { name, classes }: Pick<Definition, "name" | "classes">,
 ): ConfigSpace {
   const files = configSpace.filter(({ path }) => {
@@ -95,5 +120,41 @@ export function filesOfDefinition(
       `FAI skips what is not executable: ${idle.join(", ")}. Run: chmod +x ${idle.join(" ")}`,
     );
   }
-  return files;
+  refuseUselessLists(name, classes, files);
+  refuseSharedTargets(name, files);
+  return files.map(({ path, executable, sha256 }) => ({
+    path,
+    executable,
+    sha256,
+  }));
+}
+
+/** A kernel that does not exist for an architecture would otherwise be an image without a kernel. */
+function refuseUselessLists(
+  name: string,
+  classes: readonly string[],
+  files: readonly ReadFile[],
+): void {
+  for (const { path, onlyWith } of files) {
+    if (onlyWith?.some((wanted) => classes.includes(wanted)) ?? true) continue;
+    throw new UserError(
+      `${name} has the FAI class ${classOf(path)}, and image-definitions/fai/${path} has packages for images with ` +
+        `${onlyWith?.join(" or ")} alone. Exclude that combination, or add what it needs.`,
+    );
+  }
+}
+
+/** FAI would take the file of the later class, and say nothing. */
+function refuseSharedTargets(name: string, files: ConfigSpace): void {
+  const targets = Map.groupBy(
+    files.filter(({ path }) => path.startsWith("files/")),
+    ({ path }) => path.slice(0, path.lastIndexOf("/")),
+  );
+  for (const [target, sources] of targets) {
+    if (sources.length < 2) continue;
+    throw new UserError(
+      `${name} would get /${target.slice("files/".length)} from ${sources.map(({ path }) => `image-definitions/fai/${path}`).join(" and ")}. ` +
+        "Give one of them another path, such as that of a drop-in, or change the other's file in a script.",
+    );
+  }
 }

@@ -23,6 +23,10 @@ export type Architecture = (typeof architectures)[number];
 export const imageTypes = ["dev", "daily", "release"] as const;
 export type ImageType = (typeof imageTypes)[number];
 
+/** FAI applies these classes to every image, before and after the others. */
+export const firstClass = "DEBIAN";
+export const lastClass = "LAST";
+
 /** What firmware a boot check starts the image with. */
 export const firmwares = ["bios", "uefi", "uefi-secure-boot"] as const;
 export type Firmware = (typeof firmwares)[number];

@@ -6,8 +6,10 @@ import {
   type Architecture,
   type Definition,
   type DefinitionName,
+  firstClass,
   type ImageType,
   imageTypes,
+  lastClass,
   type ReportMethod,
 } from "./definition.ts";
 import { describeIssue } from "./issues.ts";
@@ -46,16 +48,13 @@ export interface ExpandedImage {
 /** The first systemd that takes units as credentials: systemd.system-credentials(7), systemd.extra-unit.*. */
 const systemdWithUnitCredentials = 256;
 
-/** FAI applies these to every image, before and after the others. */
-const firstClass = "DEBIAN";
-const lastClass = "LAST";
-
 /**
  * Expands all files to the images they describe, sorted by name.
  *
  * @param type the type whose classes the images get; those of none when left out
  * @throws {UserError} for a name that is given twice, used but not described, or extends itself; for an entry that
- * lacks a field even with what it inherits; for an image that is listed twice, and an exclusion of nothing.
+ * lacks a field even with what it inherits; for an image that is listed twice, an exclusion of nothing, and a boot
+ * check with too small a disk.
  */
 export function expandDefinitions(
   files: readonly LoadedFile[],
@@ -169,6 +168,7 @@ function describe(
   const { version, suites, systemd } = release.content;
   const { cloudInit, classes: _, bootCheck, ...rest } = variant.content;
   const ofType = type && matrix.types.get(type);
+  requireRoomToBoot(combination.variants, variant);
   const sources = [release, architecture, variant, ...(ofType ? [ofType] : [])];
   const classes = classesOf(sources);
   const definition: Definition = {
@@ -185,6 +185,19 @@ function describe(
     types,
     places: placesOf(release, classes, variant, place),
   };
+}
+
+/** The disk that a boot check offers holds the image, and is larger where growth has to show. */
+function requireRoomToBoot(
+  name: string,
+  { content: { disk, bootCheck }, places }: Whole<WholeVariant>,
+): void {
+  const least = disk.sizeGiB + (bootCheck.rootGrows ? 1 : 0);
+  if (bootCheck.diskSizeGiB >= least) return;
+  throw new UserError(
+    `${places.get("bootCheck.diskSizeGiB")}: variants.${name}.bootCheck.diskSizeGiB is ${bootCheck.diskSizeGiB}, and with ` +
+      `disk.sizeGiB ${disk.sizeGiB} (${places.get("disk.sizeGiB")}) it must be at least ${least}.`,
+  );
 }
 
 /** Classes of all sources in their order, each where it comes first, with its place. */

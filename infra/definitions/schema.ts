@@ -4,11 +4,20 @@
  */
 
 import { z } from "zod";
-import { architectures, firmwares, imageTypes } from "./definition.ts";
+import {
+  architectures,
+  firmwares,
+  firstClass,
+  imageTypes,
+  lastClass,
+} from "./definition.ts";
 
 const className = z
   .string()
   .regex(/^[A-Z][A-Z0-9_]*$/, "must be a FAI class: capitals, digits and _")
+  .refine((name) => name !== firstClass && name !== lastClass, {
+    error: `must not be ${firstClass} or ${lastClass}, which every image has`,
+  })
   .describe("A FAI class; its files lie in image-definitions/fai");
 const classes = z.array(className);
 const plainName = z

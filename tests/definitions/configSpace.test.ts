@@ -5,6 +5,7 @@ import {
   filesOfDefinition,
   readConfigSpace,
 } from "../../infra/definitions/configSpace.ts";
+import type { DefinitionName } from "../../infra/definitions/definition.ts";
 import { loadDefinitions } from "../../infra/definitions/load.ts";
 import { projectPath } from "../../infra/projectPaths.ts";
 import { definitionWith } from "./fixtures.ts";
@@ -63,16 +64,43 @@ describe("the files of a definition", () => {
     );
   });
 
+  it("may not bring the same file by two classes", () => {
+    const files = ["package_config/TINY", "files/etc/a/DEBIAN"].map((path) =>
+      file(path),
+    );
+    expect(() =>
+      filesOfDefinition([...files, file("files/etc/a/TINY")], definition),
+    ).toThrow(
+      /^debian-13-tiny-amd64 would get \/etc\/a from image-definitions\/fai\/files\/etc\/a\/DEBIAN and image-definitions\/fai\/files\/etc\/a\/TINY\. Give /,
+    );
+    const other = [...files, file("files/etc/a/OTHER"), file("files/etc/TINY")];
+    expect(filesOfDefinition(other, definition)).toHaveLength(3);
+  });
+
+  it("are refused when a list of packages has none for the image's other classes", async () => {
+    const configSpace = await readConfigSpace(
+      projectPath("image-definitions/fai"),
+    );
+    const wrong = definitionWith({
+      name: "debian-13-genericcloud-ppc64el" as DefinitionName,
+      classes: ["DEBIAN", "PPC64EL", "CLOUD_KERNEL", "LAST"],
+    });
+    expect(() => filesOfDefinition(configSpace, wrong)).toThrow(
+      "debian-13-genericcloud-ppc64el has the FAI class CLOUD_KERNEL, and image-definitions/fai/package_config/CLOUD_KERNEL " +
+        "has packages for images with AMD64 or ARM64 alone. Exclude that combination, or add what it needs.",
+    );
+  });
+
   it("are complete for every image of the project", async () => {
     const configSpace = await readConfigSpace(
       projectPath("image-definitions/fai"),
     );
     const used = new Set(
       (await loadDefinitions(projectPath("image-definitions"))).flatMap(
-        (each) => filesOfDefinition(configSpace, each),
+        (each) => filesOfDefinition(configSpace, each).map(({ path }) => path),
       ),
     );
-    const unused = configSpace.filter((each) => !used.has(each));
+    const unused = configSpace.filter(({ path }) => !used.has(path));
     expect(unused.map(({ path }) => path)).toEqual(["README.md"]);
   });
 });

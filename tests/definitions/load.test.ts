@@ -1,9 +1,14 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import {
+  type ImageType,
+  imageTypes,
+} from "../../infra/definitions/definition.ts";
 import { expandDefinitions } from "../../infra/definitions/expand.ts";
 import {
   loadDefinitions,
+  loadImages,
   parseDefinitionFile,
 } from "../../infra/definitions/load.ts";
 import { definitionJsonSchema } from "../../infra/definitions/schema.ts";
@@ -44,25 +49,69 @@ function problemOf(...texts: string[]): string {
 }
 
 describe("the definitions of the project", () => {
-  it("are every variant of every release for amd64", async () => {
-    const definitions = await loadDefinitions(directory);
-    const versions = ["12", "12-backports", "13", "13-backports", "sid"];
-    const variants = [
-      "azure",
-      "ec2",
-      "gce",
-      "generic",
-      "genericcloud",
-      "nocloud",
-    ];
-    expect(definitions.map(({ name }) => name).sort()).toEqual(
-      versions
-        .flatMap((version) =>
-          variants.map((variant) => `debian-${version}-${variant}-amd64`),
+  it("are Debian's own matrix: 69 images, 64 of them daily and 37 released", async () => {
+    const images = await loadImages(directory);
+    const all = (codename: string, architecture: string) =>
+      images
+        .filter(
+          ({ definition }) =>
+            definition.release.codename === codename &&
+            definition.architecture === architecture,
         )
-        .sort(),
+        .map(({ definition }) => definition.variant);
+    const clouds = ["azure", "ec2", "generic", "genericcloud", "nocloud"];
+    const others = ["generic", "nocloud"];
+    const releases = ["bookworm", "trixie", "sid"];
+    const backports = ["bookworm-backports", "trixie-backports"];
+    for (const codename of [...releases, ...backports]) {
+      expect(all(codename, "amd64").sort()).toEqual([...clouds, "gce"].sort());
+      expect(all(codename, "arm64")).toEqual(clouds);
+      expect(all(codename, "ppc64el")).toEqual(others);
+      const hasRiscv64 = ["trixie", "sid"].includes(codename);
+      expect(all(codename, "riscv64")).toEqual(hasRiscv64 ? others : []);
+    }
+    const countOf = (type: ImageType) =>
+      images.filter(({ types }) => types.includes(type)).length;
+    expect(images).toHaveLength(69);
+    expect(imageTypes.map(countOf)).toEqual([69, 64, 37]);
+  });
+
+  it("become releases for Azure, EC2 and as generic and genericcloud, but not of sid", async () => {
+    const released = (await loadImages(directory))
+      .filter(({ types }) => types.includes("release"))
+      .map(({ definition }) => definition);
+    expect([...new Set(released.map(({ variant }) => variant))].sort()).toEqual(
+      ["azure", "ec2", "generic", "genericcloud"],
+    );
+    expect(released.map(({ release }) => release.codename)).not.toContain(
+      "sid",
     );
   });
+
+  it.each([
+    ["azure", 30, "CLOUD_KERNEL", "TIME_CHRONY"],
+    ["ec2", 8, "CLOUD_KERNEL", "TIME_SYSTEMD"],
+    ["gce", 10, "CLOUD_KERNEL", "TIME_SYSTEMD"],
+    ["generic", 3, "GENERIC_KERNEL", "TIME_SYSTEMD"],
+    ["genericcloud", 3, "CLOUD_KERNEL", "TIME_SYSTEMD"],
+    ["nocloud", 3, "GENERIC_KERNEL", "TIME_SYSTEMD"],
+  ])(
+    "have the sizes, kernels and clocks of Debian's: %s",
+    async (variant, sizeGiB, kernel, clock) => {
+      const own = (await loadDefinitions(directory)).filter(
+        (each) => each.variant === variant,
+      );
+      expect(own.length).toBeGreaterThan(4);
+      for (const { classes, disk, bootCheck } of own) {
+        expect(disk.sizeGiB).toBe(sizeGiB);
+        expect(bootCheck.diskSizeGiB).toBeGreaterThan(sizeGiB);
+        expect(classes.filter((name) => /_KERNEL$|^TIME_/.test(name))).toEqual([
+          kernel,
+          clock,
+        ]);
+      }
+    },
+  );
 
   it.each([
     ["debian-12-azure-amd64", "cloud-init"],

@@ -102,12 +102,12 @@ describe("a variant of somebody's own", () => {
     const text = own
       .replace(
         "images:",
-        "  large:\n    extends: worker\n    disk: { sizeGiB: 30 }\nimages:",
+        "  large:\n    extends: worker\n    disk: { sizeGiB: 5 }\nimages:",
       )
       .replace("[worker]", "[large]");
     expect(expand(base, text)[0]?.definition).toMatchObject({
       description: "For our jobs",
-      disk: { sizeGiB: 30 },
+      disk: { sizeGiB: 5 },
       bootCheck: { memoryMiB: 2048 },
     });
   });
@@ -236,6 +236,29 @@ describe("an entry is refused", () => {
     expect(() =>
       expand(base.replace("    disk: { sizeGiB: 3 }\n", ""), own),
     ).toThrow(/^base\.yaml:11: variants\.cloud\.disk: /);
+  });
+
+  it("when its boot check's disk is too small for it, or for its growth to show", () => {
+    const large = own.replace(
+      "    bootCheck:\n",
+      "    disk: { sizeGiB: 6 }\n    bootCheck:\n",
+    );
+    expect(() => expand(base, large)).toThrow(
+      /^base\.yaml:17: variants\.worker\.bootCheck\.diskSizeGiB is 6, and with disk\.sizeGiB 6 \(own\.yaml:6\) it must be at least 7\.$/,
+    );
+    const fixed = large.replace(
+      "bootCheck:\n",
+      "bootCheck:\n      rootGrows: false\n",
+    );
+    expect(expand(base, fixed)).toHaveLength(1);
+  });
+
+  it("when it has a class that every image has", () => {
+    for (const name of ["DEBIAN", "LAST"]) {
+      expect(() => expand(base, own.replace("WORKER", name))).toThrow(
+        /own\.yaml:5: variants\.worker\.classes\[0\]: must not be DEBIAN or LAST, which every image has\./,
+      );
+    }
   });
 
   it("when its name could leave a path or reach a shell", () => {
