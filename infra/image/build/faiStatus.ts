@@ -30,12 +30,24 @@ export function faiFailures(
   packageFiles: PackageFiles,
 ): readonly FaiFailure[] {
   return [
+    ...fullDisks(logs),
     ...unknownPackages(logs, packageFiles),
     ...aptErrors(logs),
     ...skippedHooks(logs),
     ...failedScripts(logs),
     ...taskErrors(logs),
   ];
+}
+
+/** The target lies in memory, of which a build has as much as its definition says; packages lie in the cache. */
+function fullDisks({ main, software, scripts }: FaiLogs): FaiFailure[] {
+  return [main, software, scripts].some((text) =>
+    text.includes("No space left on device"),
+  )
+    ? [
+        "no space was left: give its definition more build.memoryMiB, or the cache's disk more room",
+      ]
+    : [];
 }
 
 function failedScripts({ status, scripts }: FaiLogs): FaiFailure[] {

@@ -20,6 +20,7 @@ import {
 import { diskIdentity } from "./partitions.ts";
 import { mountPrivateSystem, mountWorkspace } from "./privateMounts.ts";
 import type { BuildEvent, BuildResult, StartedBuild } from "./request.ts";
+import { requireRoom } from "./room.ts";
 import { type Workspace, workspaceAt } from "./workspace.ts";
 
 const events = createWriteStream("", { fd: 3 });
@@ -57,6 +58,7 @@ async function build(request: StartedBuild): Promise<BuildResult> {
 
   tell({ kind: "phase", phase: "disk" });
   const packages = await installedPackages(workspace.target);
+  requireRoom(definition.disk.sizeGiB, await filesMiB(workspace.target));
   await assembleDisk(join(workspace.output, "disk.raw"), {
     target: workspace.target,
     scratch: workspace.scratch,
@@ -87,6 +89,15 @@ async function prepareWorkspace(request: StartedBuild): Promise<Workspace> {
     await mkdir(join(root, name));
   await mountPrivateSystem(join(root, "dev"));
   return workspaceAt(root, request.privateDirectory);
+}
+
+/** What all files below a directory take, in whole blocks. */
+async function filesMiB(directory: string): Promise<number> {
+  const { stdout } = await execa("du", [
+    ...["--summarize", "--one-file-system", "--block-size=1M"],
+    directory,
+  ]);
+  return Number.parseInt(stdout, 10);
 }
 
 async function installedPackages(target: string): Promise<Package[]> {

@@ -34,6 +34,14 @@ describe("a run of FAI", () => {
       "LAST/10-cleanup failed with exit code 127",
     ],
     [
+      "there was not enough memory",
+      {
+        software:
+          "dpkg: error: error creating new backup file '/var/lib/dpkg/status-old': No space left on device\n",
+      },
+      "no space was left: give its definition more build.memoryMiB, or the cache's disk more room",
+    ],
+    [
       "a hook was left out",
       {
         main: "WARNING: Skipping /mnt/config/hooks/instsoft.DEBIAN because it's not executable.\n",
