@@ -81,6 +81,18 @@ export class ModuleProvider implements pulumi.dynamic.ResourceProvider {
   }
 }
 
+const providers = new Map<string, ModuleProvider>();
+
+/**
+ * The provider of a module, always the same: Pulumi serialises each one once, which takes about 20 ms, and a stack has
+ * hundreds of resources with a handful of modules.
+ */
+function providerOf(module: string): ModuleProvider {
+  const provider = providers.get(module) ?? new ModuleProvider(module);
+  providers.set(module, provider);
+  return provider;
+}
+
 /** The arguments of a dynamic resource: its implementation's inputs, known now or later. */
 export type InputsOf<Inputs extends object> = pulumi.Inputs & {
   readonly [Name in keyof Inputs]: pulumi.Input<Inputs[Name]>;
@@ -103,7 +115,7 @@ export class ModuleResource extends pulumi.dynamic.Resource {
   ) {
     const unknown = Object.fromEntries(outputs.map((key) => [key, undefined]));
     super(
-      new ModuleProvider(module),
+      providerOf(module),
       name,
       { ...unknown, ...inputs },
       options,
