@@ -1,0 +1,208 @@
+/**
+ * `definitions`: what five hundred images cost before any of them is built. There is no other side.
+ *
+ * - ours: reading, expanding, checking and listing all definitions and finding the key of each, in a Node process of its
+ *   own, whose start is counted, too. `workSeconds` is without that start.
+ * - previews: `pulumi preview` by the real engine, of a new stack with so many images. `previewMillisecondsEach` is the
+ *   slope of the straight line through them, `previewSlopes` are those between each two, so that one sees whether it is one.
+ *
+ * The archive's answer is at hand: how long a mirror takes does not depend on the number of images.
+ */
+
+import { chmod, cp, mkdir, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { loadImages } from "../infra/definitions/load.ts";
+import { projectPath } from "../infra/projectPaths.ts";
+import {
+  type Benchmark,
+  type Context,
+  measureCommand,
+  measureSide,
+} from "./benchmark.ts";
+import { type Comparison, isMeasured } from "./results.ts";
+import type {
+  KeyDefinitionsRequest,
+  KeyDefinitionsResult,
+} from "./sides/keyDefinitions.ts";
+
+const wantedDefinitions = 500;
+/** The first is not counted: it fills the caches of disk and Node. */
+const previewSizes = [10, 50, 100, 200, 400];
+
+/** A preview of so many images. */
+interface Preview {
+  readonly images: number;
+  readonly seconds: number;
+}
+
+export const manyDefinitions: Benchmark = {
+  summary: `${wantedDefinitions} definitions: list, check and key; and previews of up to ${previewSizes.at(-1)} images`,
+
+  async run(context) {
+    const project = await makeProject(context);
+    const { side, result } = await measureSide<KeyDefinitionsResult>(
+      context,
+      `definitions, ${wantedDefinitions} of them`,
+      new URL("sides/keyDefinitions.ts", import.meta.url),
+      await keyRequest(project),
+    );
+    const previews: Preview[] = [];
+    for (const images of previewSizes) {
+      const preview = await measurePreview(context, project, images);
+      if (preview !== undefined) previews.push(preview);
+    }
+    const counted = previews.filter(({ images }) => images !== previewSizes[0]);
+    const comparison: Comparison = {
+      name: "definitions",
+      labels: { ours: "list, check and key", theirs: "another tool" },
+      ours: side,
+      theirs: { skipped: "there is none that does the same." },
+      details: {
+        ...result,
+        previews: counted,
+        previewMillisecondsEach: slopeMs(counted),
+        previewSlopes: slopesMs(counted),
+      },
+      notes: [
+        `${result?.images ?? 0} images`,
+        ...counted.map(
+          ({ images, seconds }) =>
+            `preview of ${images} images: ${seconds.toFixed(1)} s`,
+        ),
+        `each further image in a preview: ${slopeMs(counted)} ms (${slopesMs(counted).join(", ")} ms from step to step)`,
+      ],
+    };
+    return [comparison];
+  },
+};
+
+/** Milliseconds that each image adds: least squares over all previews; 0 where there are too few. */
+export function slopeMs(previews: readonly Preview[]): number {
+  if (previews.length < 2) return 0;
+  const mean = (values: readonly number[]) =>
+    values.reduce((sum, value) => sum + value, 0) / values.length;
+  const x = mean(previews.map(({ images }) => images));
+  const y = mean(previews.map(({ seconds }) => seconds));
+  const over = mean(
+    previews.map(({ images, seconds }) => (images - x) * (seconds - y)),
+  );
+  const under = mean(previews.map(({ images }) => (images - x) ** 2));
+  return Math.round((1000 * over) / under);
+}
+
+/** The same between each preview and the next one. */
+export function slopesMs(previews: readonly Preview[]): readonly number[] {
+  return previews.slice(1).map((next, index) => {
+    const preview = previews[index] as Preview;
+    return slopeMs([preview, next]);
+  });
+}
+
+/** A copy of the project with a backend of its own, and an archive that needs no network. */
+async function makeProject({ directory }: Context): Promise<string> {
+  const project = join(directory, "project");
+  for (const name of [
+    "infra",
+    "image-definitions",
+    "package.json",
+    "Pulumi.yaml",
+  ]) {
+    await cp(projectPath(name), join(project, name), { recursive: true });
+  }
+  await symlink(projectPath("node_modules"), join(project, "node_modules"));
+  for (const name of ["backend", "home", "bin"]) {
+    await mkdir(join(project, name));
+  }
+  const apt = join(project, "bin/apt-get");
+  await writeFile(apt, aptGet);
+  await chmod(apt, 0o755);
+  await writeFile(
+    join(project, "Pulumi.many.yaml"),
+    JSON.stringify({ config: stackConfig }),
+  );
+  return project;
+}
+
+/** Fetches what every archive offers: a Release file for each suite that it is asked for. */
+const aptGet = `#!/bin/sh
+for option; do
+  case $option in
+  Dir::State::lists=*) lists=\${option#*=} ;;
+  Dir::Etc::sourcelist=*) sources=\${option#*=} ;;
+  esac
+done
+for suite in $(sed -n 's/^Suites: //p' "$sources"); do
+  printf 'Date: Sat, 21 Nov 2026 03:00:00 UTC\\n' >"$lists/archive_\${suite}_InRelease"
+done
+`;
+
+const stackConfig = {
+  "cloud-images:definitions": ["debian-13-many*-amd64"],
+  "cloud-images:store": { directory: "store" },
+  "cloud-images:directory": { path: "public" },
+  "cloud-images:archive": {
+    debian: "http://archive.example/debian",
+    security: "http://archive.example/debian-security",
+  },
+};
+
+/** Describes so many images of somebody's own, each a little different. */
+async function describeImages(project: string, count: number): Promise<void> {
+  const names = Array.from({ length: count }, (_, index) => `many${index}`);
+  const variants = names.map((name, index) => [
+    name,
+    {
+      extends: "genericcloud",
+      description: `Number ${index}`,
+      disk: { sizeGiB: 3 + (index % 3) },
+    },
+  ]);
+  const content = {
+    variants: Object.fromEntries(variants),
+    images: [
+      { releases: ["trixie"], architectures: ["amd64"], variants: names },
+    ],
+  };
+  await writeFile(
+    join(project, "image-definitions/many.yaml"),
+    JSON.stringify(content, undefined, 1),
+  );
+}
+
+async function keyRequest(project: string): Promise<KeyDefinitionsRequest> {
+  const definitions = join(project, "image-definitions");
+  const own = (await loadImages(definitions)).length;
+  await describeImages(project, wantedDefinitions - own);
+  return { definitions };
+}
+
+async function measurePreview(
+  context: Context,
+  project: string,
+  images: number,
+): Promise<Preview | undefined> {
+  await describeImages(project, images);
+  const label = `definitions, preview of ${images} images`;
+  const measured = await measureCommand(context, label, [
+    ...["env", `--chdir=${project}`, `PATH=${project}/bin:${process.env.PATH}`],
+    `PULUMI_HOME=${project}/home`,
+    `PULUMI_BACKEND_URL=${pathToFileURL(join(project, "backend"))}`,
+    ...["PULUMI_CONFIG_PASSPHRASE=", "PULUMI_SKIP_UPDATE_CHECK=true"],
+    "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION=true",
+    ...["bash", "-c", previewScript],
+  ]);
+  if ("failed" in measured || !isMeasured(measured.usage)) {
+    context.say(`${label}: ${"failed" in measured ? measured.failed : ""}`);
+    return undefined;
+  }
+  const shown = measured.stdout.match(/-image +create/g)?.length;
+  if (shown !== images) {
+    throw new Error(`The preview shows ${shown} images instead of ${images}.`);
+  }
+  return { images, seconds: measured.usage.seconds };
+}
+
+const previewScript =
+  'test -d "$PULUMI_HOME/../backend/.pulumi/stacks" || pulumi stack init many >/dev/null; ' +
+  "exec pulumi preview --stack many --non-interactive";
