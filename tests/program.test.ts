@@ -188,6 +188,16 @@ describe("a stack", () => {
     ]);
   });
 
+  it("publishes in the channel of its type, and the very image that another type has", async () => {
+    const as = (type: string) =>
+      project.declare({ config: project.configWith({ type }) });
+    const [daily, release] = [await as("daily"), await as("release")];
+    expect(one(daily, "-directory").inputs.channel).toBe("daily");
+    expect(one(release, "-directory").inputs.channel).toBe("release");
+    expect(components(release)).toEqual(components(daily));
+    expect(one(release, "-image").inputs).toEqual(one(daily, "-image").inputs);
+  });
+
   it("says the same again while nothing changes", async () => {
     expect(await project.declare()).toEqual(await project.declare());
   });
