@@ -154,8 +154,8 @@ describe("an image version", () => {
     const text = JSON.stringify(declared);
     expect(text).not.toContain(tmpdir());
     expect(text).not.toContain(import.meta.dirname);
-    expect(text).toContain(
-      '__provider.module = \\"image/faiImageProvider.ts\\"',
+    expect(one(declaration, "-image").provider).toContain(
+      'providerOf("image/faiImageProvider.ts")',
     );
   });
 });

@@ -1,0 +1,82 @@
+/** The text that the engine keeps, as Pulumi's process for dynamic providers runs it. */
+
+import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { execa } from "execa";
+import { expect, test } from "vitest";
+import { providerText } from "../../infra/dynamic/provider.ts";
+import { projectPath } from "../../infra/projectPaths.ts";
+
+const implementation = `export const implementation = {
+  async create(inputs) { return { id: "the id", outputs: { ...inputs, made: true } }; },
+  async read(id, outputs) { return outputs.gone ? undefined : { ...outputs, seen: id }; },
+  diff(outputs, inputs) { return { replaces: outputs.key === inputs.key ? [] : ["key"], updates: outputs.problems ?? [] }; },
+  async update(id, outputs, inputs) { return { ...inputs, id, before: outputs.key }; },
+  async delete(id, outputs) { if (outputs.held) throw new Error("held by " + id); },
+};`;
+
+const runner = `
+const provider = require("./provider.cjs").handler();
+const [name, ...values] = JSON.parse(process.argv[2]);
+provider[name](...values).then(
+  (result) => console.log(JSON.stringify(result ?? null)),
+  (error) => console.log(JSON.stringify(error.message)),
+);`;
+
+test("a provider's text hands every call to the module that it names, in a directory of any name", async () => {
+  const top = await mkdtemp(join(tmpdir(), "provider-"));
+  const directory = join(top, "a checkout's #1");
+  try {
+    for (const name of ["dynamic", "image"]) {
+      await mkdir(join(directory, name), { recursive: true });
+    }
+    for (const name of ["engineWatch.ts", "moduleProvider.ts"]) {
+      const own = join(directory, "dynamic", name);
+      await symlink(projectPath(`infra/dynamic/${name}`), own);
+    }
+    await writeFile(join(directory, "image/thing.mjs"), implementation);
+    await writeFile(
+      join(directory, "provider.cjs"),
+      providerText("image/thing.mjs"),
+    );
+    await writeFile(join(directory, "run.cjs"), runner);
+    const call = async (...values: unknown[]): Promise<unknown> => {
+      const { stdout } = await execa(
+        process.execPath,
+        ["--preserve-symlinks", "run.cjs", JSON.stringify(values)],
+        { cwd: directory },
+      );
+      return JSON.parse(stdout);
+    };
+    expect(await call("create", { key: 1 })).toEqual({
+      id: "the id",
+      outs: { key: 1, made: true },
+    });
+    expect(await call("read", "x", { key: 1 })).toEqual({
+      id: "x",
+      props: { key: 1, seen: "x" },
+    });
+    expect(await call("read", "x", { gone: true })).toEqual({});
+    expect(await call("diff", "x", { key: 1 }, { key: 2 })).toEqual({
+      changes: true,
+      replaces: ["key"],
+      deleteBeforeReplace: true,
+    });
+    const same = { key: 1, problems: ["altered"] };
+    expect(await call("diff", "x", same, { key: 1 })).toMatchObject({
+      changes: true,
+      replaces: [],
+    });
+    expect(await call("diff", "x", { key: 1 }, { key: 1 })).toMatchObject({
+      changes: false,
+    });
+    expect(await call("update", "x", { key: 1 }, { key: 2 })).toEqual({
+      outs: { key: 2, id: "x", before: 1 },
+    });
+    expect(await call("delete", "x", {})).toBeNull();
+    expect(await call("delete", "x", { held: true })).toBe("held by x");
+  } finally {
+    await rm(top, { recursive: true, force: true });
+  }
+});
