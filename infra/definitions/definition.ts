@@ -62,6 +62,11 @@ export interface Definition {
   readonly description: string;
   /** FAI classes, in the order FAI applies them. */
   readonly classes: readonly string[];
+  /**
+   * How many of the classes, from the first on, each layer below the image has, in rising order. The packages of a
+   * layer are installed before those of the next; images with the same first classes share it.
+   */
+  readonly layers: readonly number[];
   readonly disk: {
     /** Size of the raw image. */
     readonly sizeGiB: number;

@@ -94,6 +94,8 @@ export function expandDefinitions(
 interface Whole<T> {
   readonly content: T;
   readonly places: ReadonlyMap<string, Place>;
+  /** How many classes each of those that it extends has, the farthest first. */
+  readonly inheritedClasses: readonly number[];
 }
 
 interface Matrix {
@@ -178,6 +180,7 @@ function describe(
     variant: combination.variants,
     ...rest,
     classes: [firstClass, ...classes.keys(), lastClass],
+    layers: layersOf(release, architecture, variant),
     bootCheck: { ...bootCheck, report: reportMethod(systemd, cloudInit) },
   };
   return {
@@ -198,6 +201,23 @@ function requireRoomToBoot(
     `${places.get("bootCheck.diskSizeGiB")}: variants.${name}.bootCheck.diskSizeGiB is ${bootCheck.diskSizeGiB}, and with ` +
       `disk.sizeGiB ${disk.sizeGiB} (${places.get("disk.sizeGiB")}) it must be at least ${least}.`,
   );
+}
+
+/** Where the layers end: with what all variants of a release and an architecture have, and with each that is extended. */
+function layersOf(
+  release: Whole<WithClasses>,
+  architecture: Whole<WithClasses>,
+  { content: { classes }, inheritedClasses }: Whole<WholeVariant>,
+): readonly number[] {
+  const shared = [
+    firstClass,
+    ...release.content.classes,
+    ...architecture.content.classes,
+  ];
+  const counts = [0, ...inheritedClasses].map(
+    (inherited) => new Set([...shared, ...classes.slice(0, inherited)]).size,
+  );
+  return [...new Set(counts)];
 }
 
 /** Classes of all sources in their order, each where it comes first, with its place. */
@@ -259,7 +279,9 @@ function wholeEntries<T>(
       const { extends: _, ...value } = entry.value;
       const parsed = schema.safeParse(value);
       if (parsed.success) {
-        return [name, { content: parsed.data, places: entry.places }];
+        const { places } = entry;
+        const inheritedClasses = classesOfParents(entries, section, name);
+        return [name, { content: parsed.data, places, inheritedClasses }];
       }
       const problems = parsed.error.issues.map((issue) => {
         const field = fieldName(issue.path as readonly Step[]);
@@ -320,6 +342,19 @@ function withInherited(
     withInherited(entries, section, parent, [...heirs, name]),
     entry,
   );
+}
+
+/** How many classes each of those has that an entry extends, the farthest first. */
+function classesOfParents(
+  entries: ReadonlyMap<string, Traced>,
+  section: Section | "types",
+  name: string,
+): readonly number[] {
+  const parent = entries.get(name)?.value.extends as string | undefined;
+  if (parent === undefined) return [];
+  const { value } = withInherited(entries, section, parent, []);
+  const classes = (value.classes ?? []) as readonly string[];
+  return [...classesOfParents(entries, section, parent), classes.length];
 }
 
 function known<S extends Section>(

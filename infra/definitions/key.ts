@@ -41,9 +41,10 @@ function decidingPart({
   release,
   architecture,
   classes,
+  layers,
   disk,
 }: Definition) {
-  return { name, release, architecture, classes, disk };
+  return { name, release, architecture, classes, layers, disk };
 }
 
 /** What decides a key beside the definition and the archive. */

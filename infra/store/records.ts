@@ -104,6 +104,8 @@ const definitionSchema: z.ZodType<Definition> = z.object({
   variant: z.string().min(1),
   description: z.string(),
   classes: z.array(z.string()),
+  // Definitions of old have none: all of their packages were installed at once.
+  layers: z.array(z.int()).default([]),
   disk: z.object({ sizeGiB: z.number().positive() }),
   build: z.object({
     timeoutSeconds: z.number().positive(),

@@ -24,6 +24,7 @@ export function definitionWith(parts: Partial<Definition> = {}): Definition {
     variant: "tiny",
     description: "As small as can be",
     classes: ["DEBIAN", "TRIXIE", "AMD64", "TINY", "LAST"],
+    layers: [3],
     disk: { sizeGiB: 2 },
     build: { timeoutSeconds: 600, memoryMiB: 1024 },
     bootCheck: {

@@ -60,6 +60,7 @@ export function sampleDefinition(sample: SampleImage = {}): Definition {
     variant,
     description: sample.description ?? "For virtual machines in a cloud.",
     classes: ["DEBIAN", "CLOUD", codename.toUpperCase(), "AMD64"],
+    layers: [3],
     disk: { sizeGiB: 3 },
     build: { timeoutSeconds: 1800, memoryMiB: 3072 },
     bootCheck: {

@@ -9,11 +9,15 @@ export interface AptProgress {
   readonly all: number;
 }
 
-export const aptProgressStart: AptProgress = {
-  phase: "base system",
-  done: 0,
-  all: 0,
-};
+/** Before the first line: what FAI's output is read from, or that of a layer's installation. */
+export function aptProgressFrom(phase: Phase): AptProgress {
+  return { phase, done: 0, all: 0 };
+}
+
+/** Phases in which apt says how many packages it will set up. */
+const announcing: readonly Phase[] = ["shared packages", "download"];
+/** Phases in which it does. */
+const installing: readonly Phase[] = ["shared packages", "packages"];
 
 /** FAI's names for its tasks, and the phase each begins. */
 const taskPhases: Readonly<Record<string, Phase>> = {
@@ -35,13 +39,13 @@ export function readAptLine(
   const phase = taskPhases[task ?? ""];
   if (phase !== undefined) return enter({ ...progress, phase, done: 0 }, phase);
   const all = /^\d+ upgraded, (\d+) newly installed/.exec(line)?.[1];
-  if (all !== undefined && progress.phase === "download") {
+  if (all !== undefined && announcing.includes(progress.phase)) {
     return { progress: { ...progress, all: Number(all) }, events: [] };
   }
   if (progress.phase === "download" && /^(Preparing to u|U)npack/.test(line)) {
     return enter({ ...progress, phase: "packages" }, "packages");
   }
-  if (progress.phase === "packages" && line.startsWith("Setting up ")) {
+  if (installing.includes(progress.phase) && line.startsWith("Setting up ")) {
     const next = { ...progress, done: progress.done + 1 };
     const { done } = next;
     return {

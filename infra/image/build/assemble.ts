@@ -83,34 +83,37 @@ async function orderedCopy({
   scratch,
   epochSeconds,
 }: DiskContents): Promise<string> {
-  const archive = join(scratch, "root.tar");
   const tree = join(scratch, "tree");
   await mkdir(tree);
-  await execa("tar", [
-    "--create",
-    `--file=${archive}`,
-    `--directory=${target}`,
-    "--sort=name",
-    "--numeric-owner",
-    "--xattrs",
-    "--xattrs-include=*",
-    "--one-file-system",
-    `--mtime=@${epochSeconds}`,
-    "--clamp-mtime",
-    ".",
-  ]);
+  await execa(
+    "tar",
+    [
+      "--create",
+      `--directory=${target}`,
+      "--sort=name",
+      "--numeric-owner",
+      "--xattrs",
+      "--xattrs-include=*",
+      "--one-file-system",
+      `--mtime=@${epochSeconds}`,
+      "--clamp-mtime",
+      ".",
+    ],
+    { buffer: false },
+  ).pipe(
+    "tar",
+    [
+      "--extract",
+      `--directory=${tree}`,
+      "--numeric-owner",
+      "--preserve-permissions",
+      "--same-owner",
+      "--xattrs",
+      "--xattrs-include=*",
+    ],
+    { buffer: false },
+  );
   await execa("rm", ["-rf", target]);
-  await execa("tar", [
-    "--extract",
-    `--file=${archive}`,
-    `--directory=${tree}`,
-    "--numeric-owner",
-    "--preserve-permissions",
-    "--same-owner",
-    "--xattrs",
-    "--xattrs-include=*",
-  ]);
-  await execa("rm", [archive]);
   return tree;
 }
 
@@ -249,8 +252,8 @@ async function writeBiosBoot(
   const file = await open(disk, "r+");
   try {
     await file.write(first, 0, first.length, 0);
+    // The store forces the whole disk out when it takes it in.
     await file.write(core, 0, core.length, coreSector * sectorBytes);
-    await file.sync();
   } finally {
     await file.close();
   }

@@ -1,34 +1,41 @@
-/** Runs FAI's `install` action into a directory, and believes its logs rather than its exit code. */
+/** Runs FAI into a directory, and believes its logs rather than its exit code. */
 
-import {
-  cp,
-  link,
-  mkdir,
-  readdir,
-  readFile,
-  writeFile,
-} from "node:fs/promises";
+import { cp, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { execa } from "execa";
 import { BuildError } from "../../errors.ts";
-import { aptProgressStart, readAptLine } from "./aptProgress.ts";
+import { aptProgressFrom, readAptLine } from "./aptProgress.ts";
 import { sourcesText } from "./aptSources.ts";
-import { provideBaseSystem } from "./baseSystem.ts";
 import { failuresIn, readFaiLogs } from "./faiLogs.ts";
+import { noFaiLogs } from "./faiStatus.ts";
 import type { DiskIdentity } from "./partitions.ts";
-import type { BuildEvent, BuildRequest } from "./request.ts";
+import { mountRunIn, withMountsIn } from "./privateMounts.ts";
+import type { BuildEvent, BuildRequest, Phase } from "./request.ts";
 import type { Workspace } from "./workspace.ts";
 
 /** FAI wants a host name; none of it stays in the image. */
 const hostName = "localhost";
 
+const aptConfiguration = "/dev/apt.conf";
+
+/** An installation by FAI: what is installed, where, and where it says what it does. */
+export interface Installation {
+  readonly request: BuildRequest;
+  readonly workspace: Workspace;
+  readonly identity: DiskIdentity;
+  readonly log: NodeJS.WritableStream;
+  readonly tell: (event: BuildEvent) => void;
+}
+
 /**
- * Copies the config space and adds to it what only the build knows: the base system and the apt sources.
+ * Copies the config space and adds to it what only the build knows, the apt sources; makes FAI's programs fit for a
+ * build beside others.
  */
-export async function prepareConfigSpace(
-  request: BuildRequest,
-  workspace: Workspace,
-): Promise<void> {
+export async function prepareFai({
+  request,
+  workspace,
+}: Installation): Promise<void> {
   const { configSource, configSpace } = workspace;
   await cp(configSource, configSpace, { recursive: true });
   const sources = join(
@@ -36,113 +43,153 @@ export async function prepareConfigSpace(
     "files/etc/apt/sources.list.d/debian.sources",
   );
   await mkdir(sources, { recursive: true });
-  const { suites } = request.definition.release;
-  await writeFile(
-    join(sources, "DEBIAN"),
-    sourcesText(suites, request.archive.mirror),
-  );
+  await writeFile(join(sources, "DEBIAN"), aptSourcesOf(request));
+  await adaptInstallPackages(workspace);
+  await writeFile(aptConfiguration, await aptSettings());
 }
 
-/** Makes or finds the base system, and puts it where FAI looks for it: under the name of a class. */
-export async function addBaseSystem(
-  request: BuildRequest,
-  workspace: Workspace,
-  log: NodeJS.WritableStream,
-): Promise<void> {
-  const base = await provideBaseSystem(request, workspace, log);
-  const baseFiles = join(workspace.configSpace, "basefiles");
-  await mkdir(baseFiles);
-  const place = join(baseFiles, "DEBIAN.tar");
-  await writeFile(place, "");
-  await execa("mount", ["--bind", base, place]);
+/** The text of the image's apt sources. */
+export function aptSourcesOf({ archive, definition }: BuildRequest): string {
+  return sourcesText(definition.release.suites, archive.mirror);
 }
 
 /**
- * Installs the image's root file system.
+ * Installs the packages of some classes into the target directory.
  *
+ * @throws {BuildError} with what apt and dpkg say.
+ */
+export async function installPackages(
+  installation: Installation,
+  classes: readonly string[],
+): Promise<void> {
+  const { archives, configSpace, scratch, target } = installation.workspace;
+  const logs = join(scratch, "layer");
+  await rm(logs, { recursive: true, force: true });
+  await mkdir(logs);
+  const program = fileURLToPath(new URL("layerInstall.sh", import.meta.url));
+  const environment = {
+    FAI: configSpace,
+    FAI_ROOT: target,
+    target,
+    classes: classes.join("\n"),
+    verbose: "1",
+    LOGDIR: logs,
+  };
+  await withMountsIn(target, archives, async () => {
+    const { exitCode, output } = await run(
+      installation,
+      "shared packages",
+      program,
+      [],
+      environment,
+    );
+    const software = { ...noFaiLogs, software: output };
+    refuse(await failuresIn(software, configSpace), exitCode);
+  });
+}
+
+/**
+ * Installs the image's root file system, on top of what the target directory holds.
+ *
+ * @param installed classes whose packages, and answers to their questions, it holds already
  * @throws {BuildError} with every failure that FAI logged.
  */
 export async function installWithFai(
-  request: BuildRequest,
-  workspace: Workspace,
-  identity: DiskIdentity,
-  log: NodeJS.WritableStream,
-  tell: (event: BuildEvent) => void,
+  installation: Installation,
+  installed: readonly string[],
 ): Promise<void> {
-  await keepDownloads(workspace);
+  const { request, workspace } = installation;
   const { target, configSpace, scratch } = workspace;
+  // FAI would configure their packages anew, to no effect but time.
+  for (const name of installed) {
+    await rm(join(configSpace, "debconf", name), { force: true });
+  }
   const archives = join(target, "var/cache/apt/archives");
-  await mkdir(archives, { recursive: true });
   // FAI unmounts all below its target when it gets to its end.
   await execa("mount", ["--bind", workspace.archives, archives]);
+  await mountRunIn(target);
   // An empty one: the host's /etc/fai has apt sources that FAI would copy.
   const faiConfiguration = join(scratch, "fai");
   await mkdir(faiConfiguration);
-  const aptConfiguration = join("/dev", "apt.conf");
-  await writeFile(aptConfiguration, await aptSettings());
-  const child = execa(
-    "fai",
-    [
-      "-v",
-      ...["-C", faiConfiguration],
-      ...["-u", hostName],
-      ...["-s", `file://${configSpace}`],
-      ...["-c", request.definition.classes.join(",")],
-      "install",
-      target,
-    ],
-    {
-      all: true,
-      buffer: false,
-      reject: false,
-      stdin: "ignore",
-      cwd: scratch,
-      extendEnv: false,
-      env: {
-        ...faiEnvironment(request, identity),
-        APT_CONFIG: aptConfiguration,
-        // ROOTCMD as FAI would choose it, without a further pid namespace: progress stays in order.
-        ROOTCMD: `chroot ${target}`,
-      },
-    },
-  );
-  child.all.pipe(log, { end: false });
-  let progress = aptProgressStart;
-  for await (const line of child.iterable({ from: "all" })) {
-    const step = readAptLine(progress, line);
-    progress = step.progress;
-    step.events.forEach(tell);
-  }
-  const result = await child;
+  const { exitCode } = await run(installation, "package lists", "fai", [
+    "-v",
+    ...["-C", faiConfiguration],
+    ...["-u", hostName],
+    ...["-s", `file://${configSpace}`],
+    ...["-c", request.definition.classes.join(",")],
+    "install",
+    target,
+  ]);
   const logs = await readFaiLogs(`/var/log/fai/${hostName}/last`);
-  log.write(`\n=== scripts.log ===\n${logs.scripts}\n`);
-  const failures = await failuresIn(logs, configSpace);
+  installation.log.write(`\n=== scripts.log ===\n${logs.scripts}\n`);
+  refuse(await failuresIn(logs, configSpace), exitCode);
+}
+
+function refuse(failures: readonly string[], exitCode: number | undefined) {
   if (failures.length > 0) {
     throw new BuildError(`FAI reports: ${failures.join("; ")}.`);
   }
-  if (result.exitCode !== 0) {
+  if (exitCode !== 0) {
     throw new BuildError(
-      `FAI ended with exit code ${result.exitCode ?? result.signal} and reports nothing.`,
+      `FAI ended with exit code ${exitCode ?? "none"} and reports nothing.`,
     );
   }
 }
 
-/** What the scripts of the config space may use; see image-definitions/fai/README.md. */
-function faiEnvironment(
-  { archive }: BuildRequest,
-  identity: DiskIdentity,
-): Record<string, string> {
+/** Runs a program of FAI's, and tells how far it is. */
+async function run(
+  installation: Installation,
+  phase: Phase,
+  program: string,
+  programArguments: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+) {
+  const { log, tell, workspace } = installation;
+  const child = execa(program, programArguments, {
+    all: true,
+    buffer: false,
+    reject: false,
+    stdin: "ignore",
+    cwd: workspace.scratch,
+    extendEnv: false,
+    env: { ...faiEnvironment(installation), ...environment },
+  });
+  child.all.pipe(log, { end: false });
+  let progress = aptProgressFrom(phase);
+  let output = "";
+  for await (const line of child.iterable({ from: "all" })) {
+    output += `${line}\n`;
+    const step = readAptLine(progress, line as string);
+    progress = step.progress;
+    step.events.forEach(tell);
+  }
+  const { exitCode } = await child;
+  return { exitCode, output };
+}
+
+/** What FAI's programs run with, and what the scripts of the config space may use; see image-definitions/fai/README.md. */
+export function faiEnvironment({
+  request,
+  workspace,
+  identity,
+}: Installation): Record<string, string> {
   return {
-    PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    // FAI's own programs, on top of where a Debian has its.
+    PATH: "/usr/lib/fai:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     HOME: "/root",
     LC_ALL: "C.UTF-8",
     DEBIAN_FRONTEND: "noninteractive",
+    APT_CONFIG: aptConfiguration,
+    // ROOTCMD as FAI would choose it, without a further pid namespace: progress stays in order.
+    ROOTCMD: `chroot ${workspace.target}`,
     // The kernel's own hook would make an initramfs that the last packages make out of date.
     INITRD: "No",
+    // apt itself says which names it does not know; FAI would read the whole archive for that.
+    FAI_DISABLE_PACKAGE_NAME_CHECK: "1",
     IMAGE_ROOT_PARTUUID: identity.rootPartUuid,
     IMAGE_ESP_PARTUUID: identity.espPartUuid,
     IMAGE_ROOT_FS_UUID: identity.rootFsUuid,
-    IMAGE_EPOCH: String(archive.epochSeconds),
+    IMAGE_EPOCH: String(request.archive.epochSeconds),
   };
 }
 
@@ -164,48 +211,17 @@ async function aptSettings(): Promise<string> {
 }
 
 /**
- * install_packages(8) empties apt's archive before it begins, and so would every cache: run a copy of it
- * that does not. Should another FAI word that differently, packages are downloaded again, nothing worse.
+ * install_packages(8) empties apt's archive before it begins, and so would every cache; and it reads the names of all
+ * packages of the archive even where it is told not to check any. Run a copy of it that does neither. Should another
+ * FAI word that differently, a build takes longer, nothing worse.
  */
-async function keepDownloads({ scratch }: Workspace): Promise<void> {
+async function adaptInstallPackages({ scratch }: Workspace): Promise<void> {
   const { stdout: program } = await execa("which", ["install_packages"]);
   const text = await readFile(program, "utf8");
   const copy = join(scratch, "install_packages");
-  await writeFile(copy, text.replaceAll("apt-get clean", "true"), {
-    mode: 0o755,
-  });
+  const adapted = text
+    .replaceAll("apt-get clean", "true")
+    .replace(/&& create_debian_pkg_list\(\)/, "&& 0");
+  await writeFile(copy, adapted, { mode: 0o755 });
   await execa("mount", ["--bind", copy, program]);
-}
-
-/**
- * Fills a build's package directory from the cache, by links: apt locks a directory, so each build has its own.
- */
-export async function borrowPackages({
-  cache: root,
-  archives,
-}: Workspace): Promise<void> {
-  const cache = join(root, "packages");
-  await mkdir(cache, { recursive: true });
-  await mkdir(join(archives, "partial"));
-  for (const name of await packagesIn(cache)) {
-    await link(join(cache, name), join(archives, name));
-  }
-}
-
-/** Links packages that were downloaded back into the cache. */
-export async function returnPackages({
-  cache: root,
-  archives,
-}: Workspace): Promise<void> {
-  const cache = join(root, "packages");
-  const known = new Set(await packagesIn(cache));
-  for (const name of await packagesIn(archives)) {
-    if (known.has(name)) continue;
-    // Another build may have been faster.
-    await link(join(archives, name), join(cache, name)).catch(() => undefined);
-  }
-}
-
-async function packagesIn(directory: string): Promise<string[]> {
-  return (await readdir(directory)).filter((name) => name.endsWith(".deb"));
 }

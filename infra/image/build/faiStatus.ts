@@ -14,6 +14,15 @@ export interface FaiLogs {
   readonly taskError: string;
 }
 
+/** The logs of a run that said nothing. */
+export const noFaiLogs: FaiLogs = {
+  status: "",
+  main: "",
+  scripts: "",
+  software: "",
+  taskError: "",
+};
+
 /** One thing that went wrong, as a sentence without its full stop. */
 export type FaiFailure = string;
 

@@ -10,17 +10,27 @@ import { join } from "node:path";
 import { execa } from "execa";
 import type { Package } from "../../store/records.ts";
 import { assembleDisk } from "./assemble.ts";
+import { downloadAhead } from "./downloadAhead.ts";
 import {
-  addBaseSystem,
-  borrowPackages,
+  aptSourcesOf,
+  faiEnvironment,
+  type Installation,
+  installPackages,
   installWithFai,
-  prepareConfigSpace,
-  returnPackages,
+  prepareFai,
 } from "./faiInstall.ts";
+import { makeMinimalSystem } from "./minimalSystem.ts";
+import {
+  borrowPackages,
+  cachedNameOf,
+  forgetUnused,
+  returnPackages,
+} from "./packageCache.ts";
 import { diskIdentity } from "./partitions.ts";
 import { mountPrivateSystem, mountWorkspace } from "./privateMounts.ts";
 import type { BuildEvent, BuildResult, StartedBuild } from "./request.ts";
 import { requireRoom } from "./room.ts";
+import { provideRootFileSystem } from "./rootFileSystem.ts";
 import { type Workspace, workspaceAt } from "./workspace.ts";
 
 const events = createWriteStream("", { fd: 3 });
@@ -45,28 +55,57 @@ async function build(request: StartedBuild): Promise<BuildResult> {
 
   tell({ kind: "phase", phase: "prepare" });
   const workspace = await prepareWorkspace(request);
-  await prepareConfigSpace(request, workspace);
+  const { archives, cache, target } = workspace;
+  const log = process.stdout;
+  const installation = { request, workspace, identity, log, tell };
+  const packageCache = join(cache, "packages");
+  await prepareFai(installation);
+  await borrowPackages(packageCache, archives);
 
   tell({ kind: "phase", phase: "base system" });
-  await borrowPackages(workspace);
   try {
-    await addBaseSystem(request, workspace, process.stdout);
-    await installWithFai(request, workspace, identity, process.stdout, tell);
+    await provideRootFileSystem(request, workspace, (classes) =>
+      makeLayer(installation, classes),
+    );
+    const shared = definition.layers.at(-1) ?? 0;
+    await installWithFai(installation, definition.classes.slice(0, shared));
   } finally {
-    await returnPackages(workspace);
+    await returnPackages(packageCache, archives);
   }
 
   tell({ kind: "phase", phase: "disk" });
-  const packages = await installedPackages(workspace.target);
-  requireRoom(definition.disk.sizeGiB, await filesMiB(workspace.target));
+  const packages = await installedPackages(target);
+  await forgetUnused(packageCache, cachedNameOf(packages));
+  requireRoom(definition.disk.sizeGiB, await filesMiB(target));
   await assembleDisk(join(workspace.output, "disk.raw"), {
-    target: workspace.target,
+    target,
     scratch: workspace.scratch,
     identity,
     sizeGiB: definition.disk.sizeGiB,
     epochSeconds: request.archive.epochSeconds,
   });
   return { packages, tools: await toolVersions() };
+}
+
+/** Makes a layer of what the target directory holds already. */
+async function makeLayer(
+  installation: Installation,
+  classes: readonly string[],
+): Promise<void> {
+  const { log, request, tell, workspace } = installation;
+  log.write(`\n=== layer ${classes.join(" ") || "minimal"} ===\n`);
+  if (classes.length > 0) {
+    tell({ kind: "phase", phase: "shared packages" });
+    await installPackages(installation, classes);
+  } else {
+    const sources = aptSourcesOf(request);
+    const minimal = makeMinimalSystem(request, workspace, sources, log);
+    const environment = faiEnvironment(installation);
+    await Promise.all([
+      minimal,
+      downloadAhead(installation, environment, minimal),
+    ]);
+  }
 }
 
 /** Makes everything that the build touches reachable below one mount point, and hides the rest. */

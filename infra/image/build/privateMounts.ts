@@ -4,9 +4,12 @@
  */
 
 import {
+  copyFile,
+  lstat,
   mkdir,
   readFile,
   realpath,
+  rm,
   symlink,
   writeFile,
 } from "node:fs/promises";
@@ -63,7 +66,7 @@ export async function mountPrivateSystem(devices: string): Promise<void> {
   await mountDevices(devices);
   // An empty one: hooks that bind /sys work, and nothing of the host shows.
   await mountTmpfs("/sys");
-  const resolver = await readFile("/etc/resolv.conf", "utf8").catch(() => "");
+  const resolver = await hostResolver();
   const resolverPath = await realpath("/etc/resolv.conf").catch(
     () => undefined,
   );
@@ -77,6 +80,70 @@ export async function mountPrivateSystem(devices: string): Promise<void> {
     await mkdir(dirname(resolverPath), { recursive: true });
     await writeFile(resolverPath, resolver);
   }
+}
+
+/** Name servers of the host, in the form of resolv.conf(5). */
+function hostResolver(): Promise<string> {
+  return readFile("/etc/resolv.conf", "utf8").catch(() => "");
+}
+
+/**
+ * Runs `use` while a root file system has what programs in it need: /dev, /proc, /run, name servers, apt's archive
+ * directory, and a policy that no service is started. Afterwards none of it is left in there.
+ *
+ * @param archives becomes apt's archive directory
+ */
+export async function withMountsIn(
+  target: string,
+  archives: string,
+  use: () => Promise<void>,
+): Promise<void> {
+  const inTarget = (path: string) => join(target, path);
+  const places = ["dev", "proc", "run", "var/cache/apt/archives"].map(inTarget);
+  const [dev = "", proc = "", , packages = ""] = places;
+  for (const place of places) await mkdir(place, { recursive: true });
+  await execa("mount", ["--rbind", "/dev", dev]);
+  await execa("mount", ["-t", "proc", "proc", proc]);
+  const stub = await mountRunIn(target);
+  await execa("mount", ["--bind", archives, packages]);
+  const resolver = inTarget("etc/resolv.conf");
+  const isOurs = !(await exists(resolver));
+  if (isOurs) await copyFile(stub, resolver);
+  const policy = inTarget("usr/sbin/policy-rc.d");
+  await writeFile(policy, "#!/bin/sh\nexit 101\n", { mode: 0o755 });
+  try {
+    await use();
+  } finally {
+    await rm(policy);
+    const isLink = (await lstat(resolver)).isSymbolicLink();
+    if (isOurs && !isLink) await rm(resolver);
+    for (const place of [...places].reverse()) {
+      await execa("umount", ["--recursive", place]);
+    }
+  }
+}
+
+/**
+ * Mounts a /run of its own in a root file system, with the name servers where systemd-resolved makes
+ * /etc/resolv.conf a link to.
+ *
+ * @returns the path of the file that names them
+ */
+export async function mountRunIn(target: string): Promise<string> {
+  const run = join(target, "run");
+  await mountTmpfs(run);
+  const directory = join(run, "systemd/resolve");
+  await mkdir(directory, { recursive: true });
+  const stub = join(directory, "stub-resolv.conf");
+  await writeFile(stub, await hostResolver());
+  return stub;
+}
+
+async function exists(path: string): Promise<boolean> {
+  return lstat(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 async function mountDevices(directory: string): Promise<void> {

@@ -27,6 +27,7 @@ export interface StartedBuild extends BuildRequest {
 export const phases = [
   "prepare",
   "base system",
+  "shared packages",
   "package lists",
   "download",
   "packages",

@@ -28,6 +28,7 @@ export function definitionWith(
     variant: "nocloud",
     description: "An image of a test",
     classes,
+    layers: [],
     disk: { sizeGiB: 1 },
     build: { timeoutSeconds: 60, memoryMiB: 64 },
     bootCheck: {

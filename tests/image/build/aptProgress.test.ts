@@ -1,9 +1,9 @@
 import { expect, it } from "vitest";
 import {
-  aptProgressStart,
+  aptProgressFrom,
   readAptLine,
 } from "../../../infra/image/build/aptProgress.ts";
-import type { BuildEvent } from "../../../infra/image/build/request.ts";
+import type { BuildEvent, Phase } from "../../../infra/image/build/request.ts";
 
 const output = `Calling task_extrbase
 Calling task_updatebase
@@ -20,15 +20,19 @@ Setting up c (1.0) ...
 Calling task_configure
 Setting up is also what a script might say`;
 
-it("apt's output is told as phases and packages, the ones installed of all", () => {
-  let progress = aptProgressStart;
+function eventsOf(phase: Phase, text: string): readonly BuildEvent[] {
+  let progress = aptProgressFrom(phase);
   const events: BuildEvent[] = [];
-  for (const line of output.split("\n")) {
+  for (const line of text.split("\n")) {
     const step = readAptLine(progress, line);
     progress = step.progress;
     events.push(...step.events);
   }
-  expect(events).toEqual([
+  return events;
+}
+
+it("FAI's output is told as phases and packages, the ones installed of all", () => {
+  expect(eventsOf("base system", output)).toEqual([
     { kind: "phase", phase: "package lists" },
     { kind: "phase", phase: "download" },
     { kind: "phase", phase: "packages" },
@@ -36,5 +40,15 @@ it("apt's output is told as phases and packages, the ones installed of all", () 
     { kind: "packages", done: 2, all: 3 },
     { kind: "packages", done: 3, all: 3 },
     { kind: "phase", phase: "scripts" },
+  ]);
+});
+
+it("a layer's output is told as packages of one phase", () => {
+  const layer = output.replaceAll(/^Calling task_.*\n/gm, "");
+  expect(eventsOf("shared packages", layer)).toEqual([
+    { kind: "packages", done: 1, all: 3 },
+    { kind: "packages", done: 2, all: 3 },
+    { kind: "packages", done: 3, all: 3 },
+    { kind: "packages", done: 4, all: 4 },
   ]);
 });

@@ -11,13 +11,15 @@ import {
 } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { execa } from "execa";
+import { readConfigSpace } from "../../../infra/definitions/configSpace.ts";
 import type {
   DefinitionName,
   ImageKey,
 } from "../../../infra/definitions/definition.ts";
-import { baseSystemName } from "../../../infra/image/build/baseSystem.ts";
+import { keepLayer } from "../../../infra/image/build/layerCache.ts";
+import { layersOf } from "../../../infra/image/build/layers.ts";
 import type { BuildRequest } from "../../../infra/image/build/request.ts";
+import { builderVersion } from "../../../infra/image/builderVersion.ts";
 import { definitionWith } from "../../definitions/fixtures.ts";
 
 /** Says that it runs, leaves a process of its own session behind that minds no gentle signal, and waits. */
@@ -39,6 +41,7 @@ export function endlessRequest(
     definition: definitionWith({
       name: "debian-13-endless-amd64" as DefinitionName,
       classes: ["DEBIAN"],
+      layers: [],
       build: { timeoutSeconds, memoryMiB: 64 },
     }),
     key: "e".repeat(64) as ImageKey,
@@ -72,15 +75,23 @@ export async function withEndlessBuild(
     await writeFile(join(configSpace, "hooks/partition.DEBIAN"), hook, {
       mode: 0o755,
     });
-    const base = join(cacheDirectory, "base");
-    await mkdir(base, { recursive: true });
-    const name = baseSystemName({
-      ...request,
-      cacheDirectory,
-      configSpace,
-      outputDirectory,
-    });
-    await execa("tar", ["-cf", join(base, `${name}.tar`), "-T", "/dev/null"]);
+    const [minimal] = layersOf(
+      request.definition,
+      request.archive,
+      await readConfigSpace(configSpace),
+      await builderVersion(),
+    );
+    const layers = join(cacheDirectory, "layers");
+    await mkdir(layers, { recursive: true });
+    const root = join(directory, "root");
+    await mkdir(join(root, "var/cache/apt/archives"), { recursive: true });
+    await mkdir(join(root, "run"));
+    await keepLayer(
+      layers,
+      minimal?.name ?? "",
+      root,
+      join(layers, "unfinished"),
+    );
     await use(directory);
   } finally {
     for (const { pid } of await processesOfBuild(directory)) {

@@ -1,0 +1,45 @@
+/** The smallest Debian that packages can be installed into, made by mmdebstrap. */
+
+import { execa } from "execa";
+import type { BuildRequest } from "./request.ts";
+import type { Workspace } from "./workspace.ts";
+
+/**
+ * Makes it in the target directory, which must be empty.
+ *
+ * @param sources where packages come from, in the form that sources.list(5) calls deb822
+ */
+export async function makeMinimalSystem(
+  { definition, archive }: BuildRequest,
+  { target }: Workspace,
+  sources: string,
+  log: NodeJS.WritableStream,
+): Promise<void> {
+  const [release = ""] = definition.release.suites.debian;
+  const child = execa(
+    "mmdebstrap",
+    [
+      "--mode=root",
+      "--variant=minbase",
+      "--format=directory",
+      `--architectures=${definition.architecture}`,
+      // Root of a user namespace cannot make device nodes: the build's own are mounted there.
+      "--skip=output/dev",
+      '--aptopt=APT::Sandbox::User "root"',
+      '--aptopt=Acquire::Languages "none"',
+      // FAI brings the image's own sources.
+      '--customize-hook=rm -f "$1"/etc/apt/sources.list "$1"/etc/apt/sources.list.d/*',
+      release,
+      target,
+      "-",
+    ],
+    {
+      input: sources,
+      all: true,
+      buffer: false,
+      env: { SOURCE_DATE_EPOCH: String(archive.epochSeconds) },
+    },
+  );
+  child.all.pipe(log, { end: false });
+  await child;
+}
