@@ -27,9 +27,9 @@ import { configSpace, definitionOf } from "./definitions.ts";
 import { type Comparison, isMeasured, type Side } from "./results.ts";
 import type { BareBootRequest, BareBootResult } from "./sides/bareBoot.ts";
 import type {
-  BuildImageRequest,
-  BuildImageResult,
-} from "./sides/buildImage.ts";
+  BuildImagesRequest,
+  BuildImagesResult,
+} from "./sides/buildImages.ts";
 import type { CheckBootRequest, CheckBootResult } from "./sides/checkBoot.ts";
 
 /** Preferred among those in the store, and built when there is none. */
@@ -92,17 +92,17 @@ async function buildTo(
   definition: Definition,
 ): Promise<void> {
   const outputDirectory = join(context.directory, "built");
-  const request: BuildImageRequest = {
-    definition,
+  const request: BuildImagesRequest = {
+    definitions: [definition],
     configSpace,
     cacheDirectory: projectPath(".cache"),
     outputDirectory,
-    logPath: join(context.logs, "boot-image-fai.log"),
+    logPrefix: join(context.logs, "boot-"),
   };
-  const { side } = await measureSide<BuildImageResult>(
+  const { side } = await measureSide<BuildImagesResult>(
     context,
     "boot, image",
-    new URL("sides/buildImage.ts", import.meta.url),
+    new URL("sides/buildImages.ts", import.meta.url),
     request,
   );
   if (!isMeasured(side)) {
@@ -110,7 +110,7 @@ async function buildTo(
       `There is no image to boot: ${"skipped" in side ? side.skipped : side.failed}`,
     );
   }
-  await rename(join(outputDirectory, "disk.raw"), rawPath);
+  await rename(join(outputDirectory, definition.name, "disk.raw"), rawPath);
 }
 
 async function compare(

@@ -10,7 +10,6 @@
  * the archive for its state, and boots by UEFI, too; fai-diskimage's image boots by BIOS alone.
  */
 
-import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Definition } from "../infra/definitions/definition.ts";
 import {
@@ -29,13 +28,13 @@ import {
 import {
   comparePackages,
   describePackages,
-  packagesOfImage,
+  packagesThenRemove,
 } from "./packages.ts";
-import { type Comparison, isMeasured, type Side } from "./results.ts";
+import type { Comparison } from "./results.ts";
 import type {
-  BuildImageRequest,
-  BuildImageResult,
-} from "./sides/buildImage.ts";
+  BuildImagesRequest,
+  BuildImagesResult,
+} from "./sides/buildImages.ts";
 
 /** fai-diskimage can make this one: it needs no partition but the root, and no cloud. */
 const imageName = "debian-13-nocloud-amd64";
@@ -101,23 +100,23 @@ async function compare(job: Job, name: string): Promise<Comparison> {
 
 async function measureOurs({ context, definition }: Job, name: string) {
   const { directory, logs } = context;
-  const request: BuildImageRequest = {
-    definition,
+  const request: BuildImagesRequest = {
+    definitions: [definition],
     configSpace,
     cacheDirectory: join(directory, "cache"),
     outputDirectory: join(directory, `ours-${name}`),
-    logPath: join(logs, `build-${name}-ours-fai.log`),
+    logPrefix: join(logs, `build-${name}-ours-`),
   };
-  const { result, side } = await measureSide<BuildImageResult>(
+  const { result, side } = await measureSide<BuildImagesResult>(
     context,
     `build ${name}, ours`,
-    new URL("sides/buildImage.ts", import.meta.url),
+    new URL("sides/buildImages.ts", import.meta.url),
     request,
   );
-  const image = join(request.outputDirectory, "disk.raw");
+  const image = join(request.outputDirectory, imageName, "disk.raw");
   return {
     ours: side,
-    phases: result?.phaseSeconds,
+    phases: result?.[imageName],
     packages: await packagesThenRemove(side, image),
   };
 }
@@ -135,13 +134,4 @@ async function measureTheirs(job: Job, name: string) {
     image,
   );
   return { theirs, packages: await packagesThenRemove(theirs, image) };
-}
-
-async function packagesThenRemove(
-  side: Side,
-  image: string,
-): Promise<readonly string[] | undefined> {
-  const packages = isMeasured(side) ? await packagesOfImage(image) : undefined;
-  await rm(image, { force: true });
-  return packages;
 }

@@ -11,9 +11,11 @@ import { boot } from "./boot.ts";
 import { build } from "./build.ts";
 import { manyDefinitions } from "./manyDefinitions.ts";
 import { type Comparison, toJson, toTable } from "./results.ts";
+import { variants } from "./variants.ts";
 
 const benchmarks: Readonly<Record<string, Benchmark>> = {
   build,
+  variants,
   boot,
   definitions: manyDefinitions,
 };

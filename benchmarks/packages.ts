@@ -1,7 +1,9 @@
 /** Which packages an image has: whether two images are worth comparing. */
 
+import { rm } from "node:fs/promises";
 import { execa } from "execa";
 import { sectorBytes } from "../infra/image/build/partitions.ts";
+import { isMeasured, type Side } from "./results.ts";
 
 /** How two images differ. */
 export interface PackageComparison {
@@ -24,6 +26,16 @@ export async function packagesOfImage(
     `${image}?offset=${start * sectorBytes}`,
   ]);
   return installedPackages(status);
+}
+
+/** Packages of an image that a measured side has made; the image is removed. */
+export async function packagesThenRemove(
+  side: Side,
+  image: string,
+): Promise<readonly string[] | undefined> {
+  const packages = isMeasured(side) ? await packagesOfImage(image) : undefined;
+  await rm(image, { force: true });
+  return packages;
 }
 
 /** The first sector of the largest partition in what `sfdisk --json` prints. */
