@@ -15,7 +15,7 @@ import {
 } from "./checkout.ts";
 
 const minutes = 60_000;
-const first = "debian-13-nocloud-amd64";
+const first = ["debian-13-ec2-amd64", "debian-13-nocloud-amd64"];
 const others = ["debian-12-genericcloud-amd64", "debian-12-nocloud-amd64"];
 
 describe("an image", { timeout: 15 * minutes }, () => {
@@ -30,7 +30,7 @@ describe("an image", { timeout: 15 * minutes }, () => {
 
   beforeAll(async () => {
     project = await makeProject();
-    await setDefinitions(["debian-13-genericcloud-amd64"], [first]);
+    await setDefinitions(["debian-13-genericcloud-amd64"], first);
     // Both kinds of firmware are tried by the test of the whole path.
     await editFile(
       inProject("image-definitions/debian.yaml"),
@@ -43,29 +43,29 @@ describe("an image", { timeout: 15 * minutes }, () => {
     await removeProject(project);
   });
 
-  it("is published by a stack that has no other", async () => {
+  it("is published beside others of its release", async () => {
     const { output, exitCode } = await up();
     expect(exitCode, output).toBe(0);
     expect(await readdir(inProject("public"))).not.toContain("bookworm");
     before = await fingerprint(inProject("public/trixie"));
   });
 
-  it("is left alone when others join it, each of which boots", async () => {
-    await setDefinitions([first], [first, ...others]);
+  it("is left alone when those of another release join it, each of which boots", async () => {
+    await setDefinitions(first, [...first, ...others]);
     const { output, exitCode } = await up();
     expect(exitCode, output).toBe(0);
-    expect(output).toContain("7 unchanged");
-    expect(await publishedNames()).toEqual([first, ...others].sort());
+    expect(output).toContain("13 unchanged");
+    expect(await publishedNames()).toEqual([...first, ...others].sort());
     expect(await fingerprint(inProject("public/trixie"))).toBe(before);
   });
 
   it("stays when the others leave, with all that they brought", async () => {
-    await setDefinitions([first, ...others], [first]);
+    await setDefinitions([...first, ...others], first);
     const { output, exitCode } = await up();
     expect(exitCode, output).toBe(0);
-    expect(await publishedNames()).toEqual([first]);
+    expect(await publishedNames()).toEqual(first);
     expect(await readdir(inProject("public"))).not.toContain("bookworm");
-    expect(await readdir(inProject("store/builds"))).toHaveLength(1);
+    expect(await readdir(inProject("store/builds"))).toHaveLength(2);
     expect(await fingerprint(inProject("public/trixie"))).toBe(before);
   });
 
