@@ -1,12 +1,13 @@
 /** An image's files on their way out of the store, and in the file tree. */
 
 import { createHash } from "node:crypto";
-import { chmod, constants, copyFile, lstat, writeFile } from "node:fs/promises";
+import { chmod, lstat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { StoreError } from "../../errors.ts";
 import { digestsOfFile, type FileDigests } from "../../store/digest.ts";
 import { unlessMissing } from "../../store/directories.ts";
 import type { PublishedFile } from "../../store/records.ts";
+import { copySparsely } from "../../store/sparseFile.ts";
 import type { Store } from "../../store/store.ts";
 import { filePath, type ImageName } from "./layout.ts";
 import type { FileSource } from "./sources.ts";
@@ -74,7 +75,7 @@ async function makeDraft(
   if ("content" in source) await writeFile(draft, source.content);
   else {
     const artifact = await tree.store.file(source.artifact.sha256);
-    await copyFile(artifact, draft, constants.COPYFILE_FICLONE);
+    await copySparsely(artifact, draft);
   }
   await chmod(draft, publishedMode);
   const digests = await digestsOfFile(draft);

@@ -1,0 +1,82 @@
+import { mkdtemp, open, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { copySparsely, dataExtents } from "../../infra/store/sparseFile.ts";
+
+const grain = 64 * 1024;
+
+let directory: string;
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), "sparse-file-"));
+});
+afterEach(async () => {
+  await rm(directory, { recursive: true, force: true });
+});
+
+/** A file of that many bytes with `x` at some places. */
+async function fileWith(sizeBytes: number, places: readonly number[]) {
+  const content = Buffer.alloc(sizeBytes);
+  for (const place of places) content.write("x", place);
+  const path = join(directory, "file");
+  await writeFile(path, content);
+  return { path, content };
+}
+
+async function extentsOf(path: string) {
+  await using file = await open(path, "r");
+  return await dataExtents(file);
+}
+
+describe("the data of a file", () => {
+  it.each<[string, number, number[], [number, number][]]>([
+    ["nothing in an empty file", 0, [], []],
+    ["nothing in a file of zeros", 3 * grain + 5, [], []],
+    ["whole grains", 5 * grain, [grain + 1], [[grain, grain]]],
+    [
+      "grains that touch as one",
+      40 * grain,
+      [16 * grain - 1, 16 * grain, 18 * grain],
+      [
+        [15 * grain, 2 * grain],
+        [18 * grain, grain],
+      ],
+    ],
+    ["an end that is no grain", grain + 7, [grain + 6], [[grain, 7]]],
+  ])("is %s", async (_what, size, places, expected) => {
+    const { path } = await fileWith(size, places);
+    expect(await extentsOf(path)).toEqual(
+      expected.map(([start, bytes]) => ({ start, bytes })),
+    );
+  });
+});
+
+describe("a copy", () => {
+  it.each([0, 1, grain, 100 * grain + 3])(
+    "of %i bytes has the same content, and may be written to",
+    async (size) => {
+      const { path, content } = await fileWith(size, size > 9 ? [9] : []);
+      const copy = join(directory, "copy");
+      await writeFile(copy, "what was there before");
+      await copySparsely(path, copy);
+      expect((await readFile(copy)).equals(content)).toBe(true);
+      expect((await stat(copy)).mode & 0o200).toBe(0o200);
+    },
+  );
+
+  it("keeps no zeros on the disk, wherever the original had them", async () => {
+    const { path } = await fileWith(100 * grain, [50 * grain]);
+    const copy = join(directory, "copy");
+    await copySparsely(path, copy);
+    const [original, sparse] = await Promise.all([stat(path), stat(copy)]);
+    // Where the file system copies by reference, it copies the original's zeros, too.
+    const isCloned = sparse.blocks === original.blocks;
+    expect(isCloned || sparse.blocks * 512 <= 2 * grain).toBe(true);
+  });
+
+  it("of nothing says what is missing", async () => {
+    await expect(
+      copySparsely(join(directory, "none"), join(directory, "copy")),
+    ).rejects.toThrow(/ENOENT.*none/);
+  });
+});
