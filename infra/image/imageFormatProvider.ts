@@ -9,7 +9,7 @@ import { openStore } from "../store/openStore.ts";
 import type { Format } from "../store/records.ts";
 import type { Sha256 } from "../store/store.ts";
 import { withCapacity } from "./capacity.ts";
-import { convertImage } from "./convert.ts";
+import { conversionMemoryMiB, convertImage } from "./convert.ts";
 
 /** Which image, and which form. */
 export interface ImageFormatInputs {
@@ -28,9 +28,6 @@ export interface ImageFormatOutputs extends ImageFormatInputs {
   readonly sha256: string;
   readonly problems: readonly string[];
 }
-
-/** zstd and qemu-img keep a few buffers of some MiB for each thread. */
-const memoryMiB = 512;
 
 export const implementation: Implementation<
   ImageFormatInputs,
@@ -89,12 +86,19 @@ async function provide(inputs: ImageFormatInputs): Promise<ImageFormatOutputs> {
       `${store.location} has no record of the build ${key} any more. Run: scripts/pulumi up --refresh`,
     );
   }
+  const memoryMiB = conversionMemoryMiB(format);
   return withCapacity(`The ${format} of ${label}`, memoryMiB, () =>
     store.withIncoming(async (directory) => {
       console.log(`${label}: making ${format}`);
-      const path = join(directory, format);
-      const raw = await store.file(rawSha256);
-      await convertImage(raw, path, format, build.archive.epochSeconds);
+      // A VMDK has its own name in it: the same for all of them.
+      const path = join(directory, `disk.${format}`);
+      const raw = {
+        path: await store.file(rawSha256),
+        sha256: rawSha256,
+        architecture: build.definition.architecture,
+        epochSeconds: build.archive.epochSeconds,
+      };
+      await convertImage(raw, path, format);
       const artifact = await store.adopt(path);
       await writeFormat(store, key, { format, rawSha256, artifact });
       return finished(artifact.sha256);

@@ -3,6 +3,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { Definition } from "../definitions/definition.ts";
 import { bootCommand } from "../image/bootCommand.ts";
+import type { Format } from "../store/records.ts";
 import type { ImageVersion } from "./imageVersion.ts";
 
 /** The newest version of one definition. */
@@ -46,6 +47,18 @@ export interface PublishedImage {
   readonly acceleration: "kvm" | "tcg";
 }
 
+/** What files are called, in the order in which they are shown. */
+const labels: Readonly<Record<Format, string>> = {
+  qcow2: "Image:",
+  "tar.zst": "Raw disk:",
+  "tar.xz": "Raw disk:",
+  "tar.gz": "For GCE:",
+  vmdk: "VMDK:",
+  vhd: "VHD:",
+  "root.tar.zst": "Files:",
+  "oci.tar": "OCI:",
+};
+
 /** One image, for people. */
 export function imageParagraph(
   root: string,
@@ -53,20 +66,29 @@ export function imageParagraph(
   { version, files, acceleration }: PublishedImage,
 ): string {
   const file = (suffix: string) =>
-    `${root}/${files.find((path) => path.endsWith(`-${version}.${suffix}`))}`;
-  const qcow2 = file("qcow2");
-  const boot = bootCommand({
-    qcow2,
-    memoryMiB: bootCheck.memoryMiB,
-    acceleration,
-    firmware: bootCheck.firmware.includes("bios") ? "bios" : "uefi",
+    files
+      .filter((path) => path.endsWith(`/${name}-${version}.${suffix}`))
+      .map((path) => `${root}/${path}`);
+  const line = (what: string, path: string) => `  ${what.padEnd(10)}${path}`;
+  const images = Object.entries(labels).flatMap(([format, label]) =>
+    file(format).map((path) => line(label, path)),
+  );
+  const boot = file("qcow2").flatMap((qcow2) => {
+    const command = bootCommand({
+      qcow2,
+      memoryMiB: bootCheck.memoryMiB,
+      acceleration,
+      firmware: bootCheck.firmware.includes("bios") ? "bios" : "uefi",
+    });
+    return [
+      line("Boot it:", command.join(" ")),
+      line("", "Ctrl-A X ends it; the file is not written to."),
+    ];
   });
   return [
     `${name}, version ${version}`,
-    `  Image:    ${qcow2}`,
-    `  Raw disk: ${file("tar.zst")}`,
-    `  Manifest: ${file("json")}`,
-    `  Boot it:  ${boot.join(" ")}`,
-    "            Ctrl-A X ends it; the file is not written to.",
+    ...images,
+    ...file("json").map((path) => line("Manifest:", path)),
+    ...boot,
   ].join("\n");
 }

@@ -72,10 +72,16 @@ const itemApiVersion = "cloud.debian.org/v1alpha1";
 /** The namespace of the uids below: a random UUID, the same for all time. */
 const uidNamespace = "8c0f5b7e-2d4b-4c57-9f0e-5a6d1f3b9e21";
 
-/** Debian's names for the formats: the archive of the raw disk is what its own tools exchange. */
+/** Debian's names where it has the format: the archive of the raw disk is what its own tools exchange. */
 const imageFormats: Readonly<Record<Format, string>> = {
   "tar.zst": "internal",
   qcow2: "qcow2",
+  "tar.xz": "internal",
+  "tar.gz": "tar.gz",
+  vmdk: "vmdk",
+  vhd: "vhd",
+  "root.tar.zst": "root.tar",
+  "oci.tar": "oci",
 };
 
 /** The manifest as data. */

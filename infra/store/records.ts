@@ -33,8 +33,21 @@ import type { ArchiveState } from "../image/archive.ts";
 import { isSafeName } from "./names.ts";
 import type { Sha256 } from "./store.ts";
 
-/** Files made from the raw image. `tar.zst` is a sparse tar of `disk.raw`, compressed by zstd. */
-export const formats = ["tar.zst", "qcow2"] as const;
+/**
+ * Files made from the raw image, by the endings that they are known by. `tar.zst`, `tar.xz` and `tar.gz` (Google's)
+ * have the disk as one sparse member, `disk.raw`; `vhd` is of fixed size (Azure's), `vmdk` stream-optimised;
+ * `root.tar.zst` has the files of the root file system, and `oci.tar` has them as an OCI image layout.
+ */
+export const formats = [
+  "tar.zst",
+  "qcow2",
+  "tar.xz",
+  "tar.gz",
+  "vmdk",
+  "vhd",
+  "root.tar.zst",
+  "oci.tar",
+] as const;
 export type Format = (typeof formats)[number];
 
 /** 64 lower-case hex digits. */

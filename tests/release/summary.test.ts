@@ -34,6 +34,19 @@ describe("what is said of a published image", () => {
     ]);
   });
 
+  it("says only what was published, and how to boot it where it can be", () => {
+    const files = [`${base}.oci.tar`, `${base}.vhd`, `${base}.root.tar.zst`];
+    const text = imageParagraph("public", definitionWith(), {
+      ...published,
+      files,
+    });
+    expect(text.split("\n").slice(1)).toEqual([
+      `  VHD:      public/${base}.vhd`,
+      `  Files:    public/${base}.root.tar.zst`,
+      `  OCI:      public/${base}.oci.tar`,
+    ]);
+  });
+
   it("has the command that boots that very file, on one line", () => {
     expect(lines[4]).toMatch(/^ {2}Boot it: {2}qemu-system-x86_64 /);
     expect(lines[4]).toContain(`file=public/${base}.qcow2 `);

@@ -18,16 +18,18 @@ import {
   writeBuild,
   writeFormat,
 } from "../../infra/store/documents.ts";
-import {
-  type BootCheckRecord,
-  type BuildRecord,
-  type Format,
-  formats,
-  type Package,
+import type {
+  BootCheckRecord,
+  BuildRecord,
+  Format,
+  Package,
 } from "../../infra/store/records.ts";
 import type { Artifact, Sha256, Store } from "../../infra/store/store.ts";
 
 const releases = { bookworm: "12", trixie: "13" } as const;
+
+/** The formats that a stack has when it says nothing. */
+export const usualFormats: readonly Format[] = ["tar.zst", "qcow2"];
 
 /** What a test says about an image; the rest is as usual. */
 export interface SampleImage {
@@ -38,6 +40,7 @@ export interface SampleImage {
   readonly description?: string;
   readonly firmware?: readonly Firmware[];
   readonly packages?: readonly Package[];
+  readonly formats?: readonly Format[];
   /** What the raw image's bytes are made from. */
   readonly seed?: string;
 }
@@ -159,7 +162,7 @@ export async function storeBuild(
   const build = sampleBuild(raw, sample);
   await store.write(buildLogName(key), "Calling task_confdir\n");
   await writeBuild(store, build);
-  for (const format of formats) {
+  for (const format of sample.formats ?? usualFormats) {
     await storeFormat(store, key, format, raw, content);
   }
   for (const firmware of build.definition.bootCheck.firmware) {

@@ -10,12 +10,11 @@ import {
   bootCheckAttachments,
 } from "../../store/documents.ts";
 import { buildId } from "../../store/manifest.ts";
-import {
-  type BootCheckRecord,
-  type Format,
-  formats,
-  type Package,
-  type PublicationRecord,
+import type {
+  BootCheckRecord,
+  Format,
+  Package,
+  PublicationRecord,
 } from "../../store/records.ts";
 import type {
   CatalogueImage,
@@ -45,6 +44,7 @@ interface Link {
 interface Download extends Link {
   readonly format: string;
   readonly purpose: string;
+  readonly mediaType: string;
   readonly size: string;
   readonly sha512: string;
   /** The same file under a name that stays. */
@@ -110,10 +110,45 @@ interface Page {
   readonly releases: readonly PageRelease[];
 }
 
-const purposes: Readonly<Record<Format, string>> = {
-  qcow2: "for QEMU, libvirt, Proxmox and OpenStack",
-  "tar.zst": "a sparse archive of the raw disk, disk.raw",
+/** In the order in which they are offered. Media types are IANA's, or else what the shared MIME database has. */
+const offers: Readonly<
+  Record<Format, { readonly purpose: string; readonly mediaType: string }>
+> = {
+  qcow2: {
+    purpose: "for QEMU, libvirt, Proxmox and OpenStack",
+    mediaType: "application/x-qemu-disk",
+  },
+  "tar.zst": {
+    purpose: "a sparse archive of the raw disk, disk.raw",
+    mediaType: "application/zstd",
+  },
+  "tar.xz": {
+    purpose: "the same archive for those without zstd",
+    mediaType: "application/x-xz",
+  },
+  "tar.gz": {
+    purpose: "the same archive as Google Compute Engine imports it",
+    mediaType: "application/gzip",
+  },
+  vmdk: {
+    purpose: "for VMware, stream-optimised",
+    mediaType: "application/x-vmdk-disk",
+  },
+  vhd: {
+    purpose: "for Azure and Hyper-V, of fixed size",
+    mediaType: "application/x-vhd-disk",
+  },
+  "root.tar.zst": {
+    purpose: "the files of the root file system, without boot partitions",
+    mediaType: "application/zstd",
+  },
+  "oci.tar": {
+    purpose: "the same files as a container image (OCI layout)",
+    mediaType: "application/x-tar",
+  },
 };
+
+const offeredFormats = Object.keys(offers) as readonly Format[];
 
 const firmwareNames: Readonly<Record<Firmware, string>> = {
   bios: "BIOS",
@@ -216,7 +251,7 @@ function factsOf({ record, build }: NewestImage): [string, string][] {
 }
 
 function downloadsOf(record: PublicationRecord): Download[] {
-  return formats.toReversed().flatMap((format) => {
+  return offeredFormats.flatMap((format) => {
     const file = fileOf(record, format);
     if (file === undefined) return [];
     const image = imageNameOf(record);
@@ -224,7 +259,7 @@ function downloadsOf(record: PublicationRecord): Download[] {
     return {
       ...linkTo(file.path),
       format,
-      purpose: purposes[format],
+      ...offers[format],
       size: sizeText(file.sizeBytes),
       sha512: file.sha512,
       latest: { ...linkTo(latest), text: latest },
@@ -272,7 +307,7 @@ function olderVersion(record: PublicationRecord): OlderVersion {
   return {
     version: record.version,
     moment: momentOf(record.publishedAt),
-    files: [...formats.toReversed(), "json" as const].flatMap((suffix) =>
+    files: [...offeredFormats, "json" as const].flatMap((suffix) =>
       linksTo(record, suffix, suffix === "json" ? "manifest" : suffix),
     ),
   };

@@ -7,8 +7,11 @@ import { type Browser, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { publish } from "../../../infra/platforms/directory/publication.ts";
 import { DirectoryStore } from "../../../infra/store/directoryStore.ts";
-import { formats } from "../../../infra/store/records.ts";
-import { type SampleImage, storeBuild } from "../../store/records.ts";
+import {
+  type SampleImage,
+  storeBuild,
+  usualFormats,
+} from "../../store/records.ts";
 
 /** Texts that come from definitions and packages, and so from outside. */
 const hostile = {
@@ -70,7 +73,7 @@ async function publishSample(sample: SampleImage) {
     release: definition.release.codename,
     channel: sample.channel ?? "release",
     definition: definition.name,
-    formats,
+    formats: usualFormats,
     firmware: definition.bootCheck.firmware,
   });
 }

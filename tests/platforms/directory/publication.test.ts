@@ -31,7 +31,7 @@ import {
   readBuild,
   writeBuild,
 } from "../../../infra/store/documents.ts";
-import { formats } from "../../../infra/store/records.ts";
+import { type Format, formats } from "../../../infra/store/records.ts";
 import { runUntilReady } from "../../store/killed.ts";
 import {
   type SampleImage,
@@ -40,6 +40,7 @@ import {
   storeArtifact,
   storeBootCheck,
   storeBuild,
+  usualFormats,
 } from "../../store/records.ts";
 
 /** A file system in memory, where syncing costs nothing. */
@@ -71,7 +72,7 @@ function inputsFor(sample: SampleImage = {}): DirectoryPublicationInputs {
     release: release.codename,
     channel: sample.channel ?? "release",
     definition: name,
-    formats,
+    formats: sample.formats ?? usualFormats,
     firmware: bootCheck.firmware,
   };
 }
@@ -135,6 +136,38 @@ describe("a published image", () => {
     expect(await readFile(join(root, `${image}.packages.txt`), "utf8")).toMatch(
       /^adduser\t3\.152\tall\n/,
     );
+  });
+
+  it("has whatever formats it is asked for, and changes when that does", async () => {
+    const all = await publishNew({ formats });
+    const names = async () =>
+      (await readdir(dirname(join(root, image)))).join(" ");
+    for (const format of formats) {
+      expect(await names()).toContain(`-20261121-1.${format}`);
+    }
+    const manifest = await readFile(join(root, `${image}.json`), "utf8");
+    const labels = JSON.parse(manifest)
+      .items.slice(1)
+      .map(
+        (item: { metadata: { labels: Record<string, string> } }) =>
+          item.metadata.labels["upload.cloud.debian.org/image-format"],
+      );
+    expect(labels).toEqual([
+      ...["internal", "qcow2", "internal", "tar.gz", "vmdk", "vhd"],
+      ...["root.tar", "oci"],
+    ]);
+    expect(await readFile(join(root, "index.html"), "utf8")).toMatch(
+      new RegExp(`href="${image}\\.oci\\.tar" type="application/x-tar"`),
+    );
+    expect(await examine(all)).toEqual([]);
+
+    const one: readonly Format[] = ["vhd"];
+    const { ino } = await stat(join(root, `${image}.vhd`));
+    await publish({ ...all, formats: one });
+    expect(await examine({ ...all, formats: one })).toEqual([]);
+    expect(await names()).not.toMatch(/qcow2|\.tar/);
+    expect((await stat(join(root, `${image}.vhd`))).ino).toBe(ino);
+    checkSums("trixie/latest");
   });
 
   it("is a copy, so that writing to it leaves the store alone", async () => {

@@ -1,0 +1,75 @@
+/**
+ * A raw disk as a compressed tar with one sparse member, `disk.raw`: what Google Compute Engine imports (tar.gz), and
+ * what Debian's own tools exchange (tar.xz). https://cloud.google.com/compute/docs/import/import-existing-image asks
+ * for this member's name and for GNU tar's older form.
+ *
+ * GNU tar would write it, too, but it lets the file system decide what a hole is: the same disk would give other
+ * bytes elsewhere. It is the one that reads it back.
+ */
+
+import { type FileHandle, open } from "node:fs/promises";
+import { dataExtents, type Extent } from "../../store/sparseFile.ts";
+import { type Compression, compressTo } from "./compression.ts";
+import type { Converter, RawImage } from "./rawImage.ts";
+import { sha256OfOutput } from "./readBack.ts";
+import { endOfTar, paddingAfter, sparseHeader } from "./tarHeader.ts";
+
+const member = "disk.raw";
+const chunkBytes = 1024 * 1024;
+
+/** The archive compressed in that way. @param memoryMiB what the compression takes with its buffers */
+export function diskArchive(
+  compression: Compression,
+  memoryMiB: number,
+): Converter {
+  return {
+    memoryMiB,
+    write: (raw, path) => compressTo(path, compression, diskTar(raw)),
+    async readBack({ sha256 }, path) {
+      const found = await sha256OfOutput("tar", [
+        ...["--extract", "--to-stdout", "--auto-compress"],
+        `--file=${path}`,
+        member,
+      ]);
+      return found === sha256
+        ? undefined
+        : `holds a disk of sha256 ${found}, not ${sha256}`;
+    },
+  };
+}
+
+/** The archive before it is compressed, piece by piece. */
+export async function* diskTar({
+  path,
+  epochSeconds,
+}: Pick<RawImage, "path" | "epochSeconds">): AsyncGenerator<Buffer> {
+  await using disk = await open(path, "r");
+  const { size } = await disk.stat();
+  const extents = await dataExtents(disk);
+  const fields = {
+    name: member,
+    mode: 0o644,
+    uid: 0,
+    gid: 0,
+    seconds: epochSeconds,
+  };
+  yield sparseHeader(fields, size, extents);
+  let bytes = 0;
+  for (const extent of extents) {
+    yield* contentOf(disk, extent);
+    bytes += extent.bytes;
+  }
+  yield paddingAfter(bytes);
+  yield endOfTar;
+}
+
+async function* contentOf(
+  disk: FileHandle,
+  { start, bytes }: Extent,
+): AsyncGenerator<Buffer> {
+  for (let done = 0; done < bytes; done += chunkBytes) {
+    const chunk = Buffer.allocUnsafe(Math.min(chunkBytes, bytes - done));
+    await disk.read(chunk, 0, chunk.length, start + done);
+    yield chunk;
+  }
+}
