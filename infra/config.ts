@@ -5,6 +5,7 @@ import { type Definition, imageTypes } from "./definitions/definition.ts";
 import type { ExpandedImage } from "./definitions/expand.ts";
 import { describeIssue } from "./definitions/issues.ts";
 import { UserError } from "./errors.ts";
+import { formats } from "./store/records.ts";
 
 const path = z
   .string()
@@ -41,7 +42,20 @@ const stackConfig = z.strictObject({
     .strictObject({ directory: path })
     .describe("Where artifacts and records are kept"),
   directory: z
-    .strictObject({ path })
+    .strictObject({
+      path,
+      formats: z
+        .array(
+          z.enum(formats, {
+            error: `must be one of ${formats.join(", ")}`,
+          }),
+        )
+        .min(1)
+        .default(["tar.zst", "qcow2"])
+        // Another order is no change.
+        .transform((names) => formats.filter((each) => names.includes(each)))
+        .describe("The forms in which each image is published"),
+    })
     .describe("The published tree, for a web server"),
   retention: z
     .strictObject({

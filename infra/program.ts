@@ -11,6 +11,10 @@ import {
   ImageVersion,
   type ImageVersionArgs,
 } from "./release/imageVersion.ts";
+import {
+  formatNeeds,
+  requirePossibleFormats,
+} from "./release/neededFormats.ts";
 import { olderVersions } from "./release/retention.ts";
 import { summaryText } from "./release/summary.ts";
 import {
@@ -51,6 +55,11 @@ export async function declareImages(): Promise<ProgramOutputs> {
   }));
   const store = openStore(config.store.directory);
   const older = await olderVersionsOf(config, store, current);
+  requirePossibleFormats(
+    pulumi.getStack(),
+    formatNeeds(config),
+    [...older, ...current].map(({ definition }) => definition),
+  );
 
   const olderImages = older.map((args) => new ImageVersion(args));
   const images = current.map((args) => ({

@@ -22,10 +22,19 @@ describe("the configuration of a stack", () => {
     expect(parseConfig("mine", values)).toEqual({
       definitions: ["debian-13-tiny-amd64"],
       store: { directory: "store" },
-      directory: { path: "public" },
+      directory: { path: "public", formats: ["tar.zst", "qcow2"] },
       retention: { versions: 2 },
       type: "daily",
     });
+  });
+
+  it("has each format once, in whatever order it is written", () => {
+    const directory = '{"path":"public","formats":["vhd","qcow2","vhd"]}';
+    const config = parseConfig("mine", {
+      ...values,
+      "cloud-images:directory": directory,
+    });
+    expect(config.directory.formats).toEqual(["qcow2", "vhd"]);
   });
 
   it("leaves other providers' keys alone", () => {
@@ -44,6 +53,18 @@ describe("the configuration of a stack", () => {
       "a field that does not exist",
       { "cloud-images:store": '{"directory":"a","bucket":"b"}' },
       /^Pulumi\.mine\.yaml: cloud-images:store\.bucket: no such field\.$/,
+    ],
+    [
+      "a format that does not exist",
+      {
+        "cloud-images:directory": '{"path":"public","formats":["qcow2","vdi"]}',
+      },
+      /^Pulumi\.mine\.yaml: cloud-images:directory\.formats\[1\]: must be one of tar\.zst, qcow2, tar\.xz, tar\.gz, vmdk, vhd, root\.tar\.zst, oci\.tar\.$/,
+    ],
+    [
+      "no format",
+      { "cloud-images:directory": '{"path":"public","formats":[]}' },
+      /^Pulumi\.mine\.yaml: cloud-images:directory\.formats: /,
     ],
     [
       "too few versions",

@@ -226,6 +226,53 @@ describe("a stack", () => {
     ).toEqual([expect.stringMatching(/^debian-13-other-/)]);
   });
 
+  it("makes one more format when one more is asked for, of the same image", async () => {
+    const directory = { path: "public", formats: ["qcow2", "tar.zst", "vhd"] };
+    const before = await project.declare();
+    const after = await project.declare({
+      config: project.configWith({ directory }),
+    });
+    const component = componentOf(before);
+    const known = new Set(before.declared.map((each) => JSON.stringify(each)));
+    const changed = after.declared.filter(
+      (each) => !known.has(JSON.stringify(each)),
+    );
+    expect(changed.map(({ name }) => name)).toEqual([
+      `${component}-vhd`,
+      `${component}-directory`,
+    ]);
+    expect(changed[0]?.inputs).toMatchObject({
+      format: "vhd",
+      key: one(before, "-image").inputs.key,
+    });
+    expect(changed[1]?.inputs.formats).toEqual(["tar.zst", "qcow2", "vhd"]);
+    expect(changed[1]?.dependencies).toContain(`${component}-vhd`);
+    expect(after.declared).toHaveLength(before.declared.length + 1);
+  });
+
+  it("makes no format that nothing asks for", async () => {
+    const directory = { path: "public", formats: ["oci.tar"] };
+    const declaration = await project.declare({
+      config: project.configWith({ directory }),
+    });
+    const made = declaration.declared.filter(({ type }) =>
+      type.endsWith(":ImageFormat"),
+    );
+    expect(made.map(({ inputs }) => inputs.format)).toEqual(["oci.tar"]);
+  });
+
+  it("declares nothing with a format that an image cannot have", async () => {
+    await project.setVariant({ disk: { sizeGiB: 2048 } });
+    const directory = { path: "public", formats: ["vhd"] };
+    const { error, declared } = await project.declare({
+      config: project.configWith({ directory }),
+    });
+    expect(error).toMatch(
+      /^UserError: Pulumi\.mine\.yaml: cloud-images:directory\.formats asks for vhd, which debian-13-tiny-amd64 cannot have: /,
+    );
+    expect(declared).toEqual([]);
+  });
+
   it.each<[string, Record<string, unknown>, RegExp]>([
     [
       "a wrong configuration",

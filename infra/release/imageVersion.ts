@@ -11,7 +11,7 @@ import { BootCheck } from "../image/bootCheck.ts";
 import { FaiImage } from "../image/faiImage.ts";
 import { ImageFormat } from "../image/imageFormat.ts";
 import { DirectoryPublication } from "../platforms/directory/directoryPublication.ts";
-import { formats } from "../store/records.ts";
+import { formatNeeds, neededFormats } from "./neededFormats.ts";
 
 /** One key of one definition. */
 export interface ImageVersionArgs {
@@ -67,14 +67,14 @@ export class ImageVersion extends pulumi.ComponentResource {
       child,
     );
     const { rawSha256 } = image;
-    const converted = formats.map(
-      (format) =>
-        new ImageFormat(
-          `${label}-${format}`,
-          { store, key, label, rawSha256, format },
-          child,
-        ),
-    );
+    const converted = neededFormats(formatNeeds(config)).map((format) => ({
+      format,
+      file: new ImageFormat(
+        `${label}-${format}`,
+        { store, key, label, rawSha256, format },
+        child,
+      ),
+    }));
     const { logs, work } = places;
     const checks = definition.bootCheck.firmware.map(
       (firmware) =>
@@ -84,6 +84,9 @@ export class ImageVersion extends pulumi.ComponentResource {
           child,
         ),
     );
+    const published = converted
+      .filter(({ format }) => config.directory.formats.includes(format))
+      .map(({ file }) => file);
     const publication = new DirectoryPublication(
       `${label}-directory`,
       {
@@ -95,11 +98,11 @@ export class ImageVersion extends pulumi.ComponentResource {
         release: definition.release.codename,
         channel: config.type,
         definition: definition.name,
-        formats: [...formats],
+        formats: config.directory.formats,
         firmware: [...definition.bootCheck.firmware],
         rawSha256,
       },
-      { ...child, dependsOn: [...converted, ...checks] },
+      { ...child, dependsOn: [...published, ...checks] },
     );
 
     this.version = image.version;
