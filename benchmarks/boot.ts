@@ -7,33 +7,18 @@
  * `loginSeconds`, from qemu's start. A ratio near 1 says that the proof costs hardly more than the boot itself.
  */
 
-import { rename } from "node:fs/promises";
 import { join } from "node:path";
-import { execa } from "execa";
-import type { Definition, Firmware } from "../infra/definitions/definition.ts";
-import { UserError } from "../infra/errors.ts";
-import { projectPath } from "../infra/projectPaths.ts";
-import { sha256OfFile } from "../infra/store/digest.ts";
-import { listKeys, readBuild } from "../infra/store/documents.ts";
-import { openStore } from "../infra/store/openStore.ts";
-import type { Sha256 } from "../infra/store/store.ts";
+import type { Firmware } from "../infra/definitions/definition.ts";
 import {
   type Benchmark,
   type Context,
   type MeasuredSide,
   measureSide,
 } from "./benchmark.ts";
-import { configSpace, definitionOf } from "./definitions.ts";
+import { type Image, imageName, provideImage } from "./image.ts";
 import { type Comparison, isMeasured, type Side } from "./results.ts";
 import type { BareBootRequest, BareBootResult } from "./sides/bareBoot.ts";
-import type {
-  BuildImagesRequest,
-  BuildImagesResult,
-} from "./sides/buildImages.ts";
 import type { CheckBootRequest, CheckBootResult } from "./sides/checkBoot.ts";
-
-/** Preferred among those in the store, and built when there is none. */
-const imageName = "debian-13-genericcloud-amd64";
 
 const labels = { ours: "boot check", theirs: "bare qemu" };
 
@@ -51,67 +36,6 @@ export const boot: Benchmark = {
     return comparisons;
   },
 };
-
-/** An image on the run's own disk, read just before: neither side reads it from a cold disk. */
-interface Image {
-  readonly rawPath: string;
-  readonly rawSha256: Sha256;
-  readonly definition: Definition;
-}
-
-async function provideImage(context: Context): Promise<Image> {
-  const definition = await definitionOf(imageName);
-  const rawPath = join(context.directory, "image.raw");
-  const stored = await newestInStore();
-  if (stored === undefined) {
-    await buildTo(rawPath, context, definition);
-  } else {
-    await execa("cp", ["--sparse=always", stored, rawPath]);
-    await execa("chmod", ["u+w", rawPath]);
-  }
-  const { sha256 } = await sha256OfFile(rawPath);
-  return { rawPath, rawSha256: sha256, definition };
-}
-
-/** The newest build of the image in the store of the stack `local`, if it has one. */
-async function newestInStore(): Promise<string | undefined> {
-  const store = openStore("store");
-  const builds = await Promise.all(
-    (await listKeys(store)).map((key) => readBuild(store, key)),
-  );
-  const newest = builds
-    .filter((build) => build?.definition.name === imageName)
-    .toSorted((a, b) => ((a?.builtAt ?? "") < (b?.builtAt ?? "") ? 1 : -1))[0];
-  if (newest === undefined) return undefined;
-  return store.file(newest.raw.sha256).catch(() => undefined);
-}
-
-async function buildTo(
-  rawPath: string,
-  context: Context,
-  definition: Definition,
-): Promise<void> {
-  const outputDirectory = join(context.directory, "built");
-  const request: BuildImagesRequest = {
-    definitions: [definition],
-    configSpace,
-    cacheDirectory: projectPath(".cache"),
-    outputDirectory,
-    logPrefix: join(context.logs, "boot-"),
-  };
-  const { side } = await measureSide<BuildImagesResult>(
-    context,
-    "boot, image",
-    new URL("sides/buildImages.ts", import.meta.url),
-    request,
-  );
-  if (!isMeasured(side)) {
-    throw new UserError(
-      `There is no image to boot: ${"skipped" in side ? side.skipped : side.failed}`,
-    );
-  }
-  await rename(join(outputDirectory, definition.name, "disk.raw"), rawPath);
-}
 
 async function compare(
   context: Context,

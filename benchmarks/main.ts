@@ -9,6 +9,7 @@ import { parseArguments } from "./arguments.ts";
 import type { Benchmark, Context } from "./benchmark.ts";
 import { boot } from "./boot.ts";
 import { build } from "./build.ts";
+import { compression } from "./compression.ts";
 import { manyDefinitions } from "./manyDefinitions.ts";
 import { type Comparison, toJson, toTable } from "./results.ts";
 import { variants } from "./variants.ts";
@@ -17,6 +18,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   build,
   variants,
   boot,
+  compression,
   definitions: manyDefinitions,
 };
 
@@ -25,7 +27,7 @@ const usage = `Usage: scripts/bench NAME… [--json]
 Runs benchmarks, each of which does the same thing in two ways, one after the other, on this machine:
 
 ${Object.entries(benchmarks)
-  .map(([name, { summary }]) => `  ${name.padEnd(12)}${summary}`)
+  .map(([name, { summary }]) => `  ${name.padEnd(13)}${summary}`)
   .join("\n")}
 
 For both ways it shows the seconds they took, the processor time and the peak memory of all their processes, and

@@ -18,8 +18,9 @@ const vhdAlignmentBytes = 1024 * 1024;
 /** Compressed by zstd: what qemu and OpenStack read fastest, and smaller than by zlib. */
 export const qcow2: Converter = {
   memoryMiB,
-  write: ({ path: raw }, path) =>
-    convert(raw, path, "qcow2", "compression_type=zstd"),
+  async write(raw, path) {
+    await execa("qemu-img", qcow2Arguments(raw.path, path));
+  },
   readBack: (raw, path) => compare(raw, path, "qcow2"),
 };
 
@@ -31,7 +32,7 @@ export const vmdk: Converter = {
   memoryMiB,
   async write(raw, path) {
     const options = "subformat=streamOptimized,adapter_type=lsilogic,compat6";
-    await convert(raw.path, path, "vmdk", options);
+    await execa("qemu-img", convertArguments(raw.path, path, "vmdk", options));
     await using file = await open(path, "r+");
     await fixContentId(file, raw);
   },
@@ -55,20 +56,25 @@ export const vhd: Converter = {
   readBack: (raw, path) => compare(raw, path, "vpc"),
 };
 
-async function convert(
+/** What makes qemu-img write a qcow2. */
+export function qcow2Arguments(raw: string, path: string): readonly string[] {
+  return convertArguments(raw, path, "qcow2", "compression_type=zstd");
+}
+
+function convertArguments(
   raw: string,
   path: string,
   driver: string,
   options: string,
-): Promise<void> {
-  await execa("qemu-img", [
+): readonly string[] {
+  return [
     "convert",
     ...["-f", "raw"],
     ...["-O", driver],
     "-c",
     ...["-o", options],
     ...[raw, path],
-  ]);
+  ];
 }
 
 /**
