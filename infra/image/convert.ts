@@ -9,10 +9,9 @@ import { rootArchive } from "./convert/rootArchive.ts";
 import { qcow2, vhd, vmdk } from "./convert/virtualDisk.ts";
 
 const converters: Readonly<Record<Format, Converter>> = {
-  // zstd's window and its threads' jobs, four windows each; xz's for each thread (xz(1), -6); gzip's are small.
-  "tar.zst": diskArchive("zst", 1536),
-  "tar.xz": diskArchive("xz", 512),
-  "tar.gz": diskArchive("gz", 128),
+  "tar.zst": diskArchive("zst"),
+  "tar.xz": diskArchive("xz"),
+  "tar.gz": diskArchive("gz"),
   qcow2,
   vmdk,
   vhd,

@@ -12,20 +12,23 @@ import { join } from "node:path";
 import { execa } from "execa";
 import { sha256OfFile } from "../../store/digest.ts";
 import { dataExtents, type Extent } from "../../store/sparseFile.ts";
-import { type Compression, compressTo } from "./compression.ts";
+import {
+  type Compression,
+  compressionMemoryMiB,
+  compressTo,
+} from "./compression.ts";
 import type { Converter, RawImage } from "./rawImage.ts";
 import { endOfTar, paddingAfter, sparseHeader } from "./tarHeader.ts";
 
 const member = "disk.raw";
 const chunkBytes = 1024 * 1024;
+/** Pieces of the archive on their way, in this process. */
+const bufferMiB = 64;
 
-/** The archive compressed in that way. @param memoryMiB what the compression takes with its buffers */
-export function diskArchive(
-  compression: Compression,
-  memoryMiB: number,
-): Converter {
+/** The archive compressed in that way. */
+export function diskArchive(compression: Compression): Converter {
   return {
-    memoryMiB,
+    memoryMiB: compressionMemoryMiB(compression) + bufferMiB,
     write: (raw, path) => compressTo(path, compression, diskTar(raw)),
     async readBack({ sha256 }, path) {
       const found = await sha256OfMember(path);

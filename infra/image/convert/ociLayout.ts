@@ -11,7 +11,7 @@ import { pipeline } from "node:stream/promises";
 import { execa } from "execa";
 import type { Architecture } from "../../definitions/definition.ts";
 import { sha256OfFile } from "../../store/digest.ts";
-import { compressTo } from "./compression.ts";
+import { compressionMemoryMiB, compressTo } from "./compression.ts";
 import type { TreeEntry } from "./fileTree.ts";
 import type { Converter, RawImage } from "./rawImage.ts";
 import { sha256OfOutput } from "./readBack.ts";
@@ -41,8 +41,7 @@ interface Descriptor {
 }
 
 export const ociLayout: Converter = {
-  /** zstd's buffers for two threads or more. */
-  memoryMiB: 512,
+  memoryMiB: compressionMemoryMiB("zst-layer") + 64,
 
   async write(raw, path) {
     const layer = `${path}.layer`;

@@ -1,6 +1,6 @@
-/** The root file system as a tar, compressed by zstd: for containers, chroots and `debootstrap`'s successors. */
+/** The root file system as a tar, compressed by zstd: for containers and chroots. */
 
-import { compressTo } from "./compression.ts";
+import { compressionMemoryMiB, compressTo } from "./compression.ts";
 import type { Converter } from "./rawImage.ts";
 import {
   differenceOf,
@@ -9,9 +9,11 @@ import {
   rootTar,
 } from "./rootTree.ts";
 
+/** It is unpacked three times at once, each time through a window of 128 MiB. */
+const readBackMemoryMiB = 3 * 128;
+
 export const rootArchive: Converter = {
-  /** As for the whole disk. */
-  memoryMiB: 1536,
+  memoryMiB: Math.max(compressionMemoryMiB("zst"), readBackMemoryMiB) + 64,
   write: (raw, path) => compressTo(path, "zst", rootTar(raw.path)),
   async readBack(raw, path) {
     const [found, wanted] = await Promise.all([

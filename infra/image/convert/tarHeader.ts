@@ -3,6 +3,8 @@
  * which GNU tar keeps sparse files (`oldgnu`; GNU tar's manual, Basic Tar Format). Pure.
  */
 
+import type { Extent } from "../../store/sparseFile.ts";
+
 const blockBytes = 512;
 
 /** What a header says of its member. Numbers fit their fields. */
@@ -18,12 +20,6 @@ export interface HeaderFields {
   readonly type: string;
   readonly target: string;
   readonly device?: { readonly major: number; readonly minor: number };
-}
-
-/** A part of a file that is kept; between parts there are zeros. */
-export interface Extent {
-  readonly start: number;
-  readonly bytes: number;
 }
 
 /** Where fields are in a header; all but the last two are in both forms. */
@@ -66,7 +62,12 @@ export function header(fields: HeaderFields): Buffer {
   return withSum(block);
 }
 
-/** The blocks before the data of a sparse file. @param sizeBytes of the file with its holes */
+/**
+ * The blocks before the data of a sparse file, in GNU tar's form.
+ *
+ * @param sizeBytes of the file with its holes
+ * @param extents what follows in the archive; all else is zeros
+ */
 export function sparseHeader(
   fields: Omit<HeaderFields, "sizeBytes" | "type" | "target">,
   sizeBytes: number,
