@@ -135,7 +135,7 @@ const kindLetters: Readonly<Record<TreeEntry["kind"], string>> = {
 };
 
 /** What `tar --list --verbose` says of a member, without padding. */
-export function listingLine(entry: TreeEntry): string {
+function listingLine(entry: TreeEntry): string {
   const { attributes, kind, mode, uid, gid } = entry;
   const hasAttributes = kind !== "hard link" && attributes.size > 0;
   const permissions = `${kindLetters[kind]}${permissionLetters(mode)}${hasAttributes ? "*" : ""}`;

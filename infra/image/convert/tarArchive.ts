@@ -33,7 +33,7 @@ export async function* tarOf(
 }
 
 /** The header of one member, with one for what it has no room for before it. */
-export function headersOf(entry: TreeEntry): Buffer {
+function headersOf(entry: TreeEntry): Buffer {
   const { kind, mode, modified, uid, gid } = entry;
   const name = memberName(entry);
   const target = "target" in entry ? entry.target : "";

@@ -44,7 +44,7 @@ export async function withDirectory<T>(
 }
 
 /** A file tree with what ordinary users can make. */
-export async function makeTree(tree: string): Promise<void> {
+async function makeTree(tree: string): Promise<void> {
   const at = (...path: string[]) => join(tree, ...path);
   for (const name of ["bin", "etc", "many", "empty", "var/log"]) {
     await mkdir(at(name), { recursive: true });
