@@ -73,13 +73,21 @@ export async function digestsOfArchive(path: string): Promise<TreeDigests> {
     ),
     sha256OfOutput("tar", ["--extract", "--to-stdout", ...tar]),
   ]);
-  // GNU tar pads its columns.
-  const lines = stdout.replaceAll(
-    /^(\S+) +(\S+) +(\S+) (\S+ \S+) /gm,
-    "$1 $2 $3 $4 ",
-  );
-  const listing = createHash("sha256").update(`${lines}\n`).digest("hex");
-  return { tar: bytes, listing, content };
+  const listing = createHash("sha256");
+  for (const line of withoutPadding(stdout)) listing.update(`${line}\n`);
+  return { tar: bytes, listing: listing.digest("hex"), content };
+}
+
+/** The lines of GNU tar's list. It pads its columns, that of dates by the longest so far; names may begin with spaces. */
+function* withoutPadding(list: string): Generator<string> {
+  let dateWidth = 0;
+  for (const line of list.split("\n")) {
+    const [columns = "", mode, owners, size, date = ""] =
+      /^(\S+) +(\S+) +(\S+) (\S+ \S+)/.exec(line) ?? [];
+    dateWidth = Math.max(dateWidth, date.length);
+    const name = line.slice(columns.length + dateWidth - date.length + 1);
+    yield `${mode} ${owners} ${size} ${date} ${name}`;
+  }
 }
 
 /** In what two trees differ, to follow "it"; `undefined` when they do not. */
@@ -176,8 +184,7 @@ function permissionLetters(mode: number): string {
 function momentText({ modified }: TreeEntry): string {
   const { seconds, nanoseconds } = modified;
   const text = new Date(seconds * 1000).toISOString().slice(0, 19);
-  const part =
-    nanoseconds === 0 ? "" : `.${String(nanoseconds).padStart(9, "0")}`;
+  const part = `.${String(nanoseconds).padStart(9, "0")}`.replace(/\.?0+$/, "");
   return `${text.replace("T", " ")}${part}`;
 }
 

@@ -55,6 +55,7 @@ async function makeTree(tree: string): Promise<void> {
   await writeFile(at("bin/su"), "#!/bin/sh\n", { mode: 0o755 });
   await symlink("../etc/hostname", at("bin/short"));
   await symlink("x".repeat(300), at("bin/long"));
+  await writeFile(at("etc", "  spaces -> and more "), "");
   await writeFile(at("etc", "new\nline \\ é\t\x7f"), "");
   await mkdir(at("d".repeat(90), "e".repeat(90)), { recursive: true });
   await writeFile(at("d".repeat(90), "e".repeat(90), "f"), "deep\n");

@@ -194,6 +194,26 @@ describe("what is no file", () => {
   });
 });
 
+describe("a date", () => {
+  it.each<[string, number, number, string[]]>([
+    [
+      "with parts of a second",
+      fileSeconds,
+      500_000_000,
+      ["sif /empty mtime_extra 2000000000"],
+    ],
+    ["before 1970", -5, 0, ["sif /empty mtime @-5"]],
+    ["after 2038", fileSeconds + 2 ** 32, 0, ["sif /empty mtime_extra 1"]],
+  ])("%s is kept", async (_what, seconds, nanoseconds, commands) => {
+    await withDirectory(async (directory) => {
+      const { path } = await makeDisk(directory, commands);
+      const entries = await entriesOf(path);
+      expect(entries.get("empty")?.modified).toEqual({ seconds, nanoseconds });
+      await expectTarAgrees(directory, path);
+    });
+  });
+});
+
 /** Fails unless GNU tar lists what was read. */
 async function expectTarAgrees(directory: string, path: string) {
   const tar = join(directory, "root.tar.zst");
