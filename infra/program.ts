@@ -13,6 +13,7 @@ import {
 } from "./release/imageVersion.ts";
 import { olderVersions } from "./release/retention.ts";
 import { summaryText } from "./release/summary.ts";
+import { writeRun } from "./store/attempts.ts";
 import { listPublications, readBuild } from "./store/documents.ts";
 import { openStore } from "./store/openStore.ts";
 import type { PublicationRecord } from "./store/records.ts";
@@ -48,6 +49,7 @@ export async function declareImages(): Promise<ProgramOutputs> {
   const store = openStore(config.store.directory);
   const older = await olderVersionsOf(config, store, current);
 
+  if (!pulumi.runtime.isDryRun()) await recordRun(store, current, older);
   const olderImages = older.map((args) => new ImageVersion(args));
   const images = current.map((args) => ({
     definition: args.definition,
@@ -58,6 +60,24 @@ export async function declareImages(): Promise<ProgramOutputs> {
     summary: summaryText(config.directory.path, images),
     end: pulumi.all(all.map(({ files }) => pulumi.recover(files, () => []))),
   };
+}
+
+/** Notes what this run is to come to, so that it can be said afterwards what became of it. */
+function recordRun(
+  store: Store,
+  current: readonly ImageVersionArgs[],
+  older: readonly ImageVersionArgs[],
+): Promise<void> {
+  const images = current.map(({ definition, key }) => ({
+    definition: definition.name,
+    key,
+  }));
+  const startedAt = new Date().toISOString();
+  return writeRun(
+    store,
+    { stack: fullStackName(), startedAt, images },
+    older.map(({ key }) => key),
+  );
 }
 
 /** The published versions that retention keeps, as they were declared when they were built. */

@@ -70,4 +70,8 @@ export interface Definition {
     readonly memoryMiB: number;
     readonly timeoutSeconds: number;
   };
+  /** Whether a run counts as successful though this image could not be built or does not boot. */
+  readonly allowFailure: boolean;
+  /** When the newest version is too old, in days; `undefined` when it never is. */
+  readonly alertAfterDays?: number | undefined;
 }

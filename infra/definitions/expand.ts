@@ -144,6 +144,7 @@ function describe(
   const variant = known(matrix, "variants", combination, place);
   const { version, suites, systemd } = release.content;
   const { cloudInit, classes: _, bootCheck, ...rest } = variant.content;
+  const said = { ...kept(release.content), ...kept(variant.content) };
   const sources = [release, architecture, variant];
   const definition: Definition = {
     name: `debian-${version}-${combination.variants}-${combination.architectures}` as DefinitionName,
@@ -151,6 +152,8 @@ function describe(
     architecture: combination.architectures as Architecture,
     variant: combination.variants,
     ...rest,
+    ...said,
+    allowFailure: said.allowFailure ?? false,
     classes: [
       firstClass,
       ...sources.flatMap(({ content }) => content.classes),
@@ -159,6 +162,19 @@ function describe(
     bootCheck: { ...bootCheck, report: reportMethod(systemd, cloudInit) },
   };
   return { definition, places: placesOf(release, sources, variant, place) };
+}
+
+/** Fields of releases that are not about the release but about how its images are kept up. */
+const keptFields = ["allowFailure", "alertAfterDays"] as const;
+type Kept = Partial<Pick<WholeRelease, (typeof keptFields)[number]>>;
+
+/** Those of the fields that an entry says. */
+function kept(content: WholeRelease | WholeVariant): Kept {
+  return Object.fromEntries(
+    keptFields
+      .filter((field) => content[field] !== undefined)
+      .map((field) => [field, content[field]]),
+  );
 }
 
 /** Where the fields of a definition were said. */
@@ -174,8 +190,9 @@ function placesOf(
     ["variant", place],
   ]);
   for (const [field, where] of release.places) {
-    if (!/^(classes|extends)/.test(field))
-      places.set(`release.${field}`, where);
+    if (/^(classes|extends)/.test(field)) continue;
+    const isKept = keptFields.some((name) => name === field);
+    places.set(isKept ? field : `release.${field}`, where);
   }
   for (const [field, where] of variant.places) {
     if (!/^(classes|extends)/.test(field)) places.set(field, where);

@@ -35,6 +35,20 @@ const suites = z
   .describe(
     "Suites of the two archives that images are installed and updated from; the first is the release itself",
   );
+/** What may be said of a release and of a variant, whose own word counts more. Decides no bytes. */
+const keepingFields = {
+  allowFailure: z
+    .boolean()
+    .optional()
+    .describe("Whether a run succeeds though this image fails"),
+  alertAfterDays: z
+    .number()
+    .positive()
+    .optional()
+    .describe(
+      "When `scripts/images check` finds the newest version too old, in days",
+    ),
+};
 const releaseFields = {
   version: z
     .string()
@@ -48,6 +62,7 @@ const releaseFields = {
       "systemd's major version, which decides how the boot check gets its report",
     ),
   classes: classes.describe("FAI classes of every image of this release"),
+  ...keepingFields,
 };
 
 const bootCheckFields = {
@@ -78,6 +93,7 @@ const variantFields = {
   description: z.string().min(1).describe("One line for people"),
   classes: classes.describe("FAI classes of every image of this variant"),
   disk,
+  ...keepingFields,
 };
 const cloudInit = z
   .boolean()

@@ -333,7 +333,8 @@ function writeWithArtifact(
   });
 }
 
-function writeRecord(
+/** Writes a record as JSON. */
+export function writeRecord(
   store: Store,
   name: DocumentName,
   record: object,
@@ -341,7 +342,11 @@ function writeRecord(
   return store.write(name, `${JSON.stringify(record, undefined, 2)}\n`);
 }
 
-async function readRecord<T>(
+/**
+ * Reads a record, or `undefined` where there is none.
+ * @throws {StoreError} when it is broken.
+ */
+export async function readRecord<T>(
   store: Store,
   name: DocumentName,
   schema: z.ZodType<T>,

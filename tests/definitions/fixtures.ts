@@ -31,6 +31,7 @@ export function definitionWith(parts: Partial<Definition> = {}): Definition {
       memoryMiB: 512,
       timeoutSeconds: 60,
     },
+    allowFailure: false,
     ...parts,
   };
 }

@@ -217,3 +217,43 @@ describe("an entry is refused", () => {
     );
   });
 });
+
+describe("how images are kept up", () => {
+  const release = base.replace(
+    "classes: [TRIXIE]",
+    "classes: [TRIXIE]\n    allowFailure: true\n    alertAfterDays: 7",
+  );
+
+  it("is no matter where nobody says anything", () => {
+    const [image] = expand(base, own);
+    expect(image?.definition.allowFailure).toBe(false);
+    expect(image?.definition).not.toHaveProperty("alertAfterDays");
+  });
+
+  it("is said by the release, or by the variant, whose word counts more", () => {
+    const [image] = expand(release, own);
+    expect(image?.definition).toMatchObject({
+      allowFailure: true,
+      alertAfterDays: 7,
+    });
+    expect(image?.places.get("alertAfterDays")).toBe("base.yaml:8");
+
+    const stricter = own.replace(
+      "classes:",
+      "allowFailure: false\n    classes:",
+    );
+    const [other] = expand(release, stricter);
+    expect(other?.definition).toMatchObject({
+      allowFailure: false,
+      alertAfterDays: 7,
+    });
+    expect(other?.places.get("allowFailure")).toBe("own.yaml:5");
+  });
+
+  it("has an age in days above none", () => {
+    const wrong = own.replace("classes:", "alertAfterDays: 0\n    classes:");
+    expect(() => expand(base, wrong)).toThrow(
+      /^own\.yaml:5: variants\.worker\.alertAfterDays/,
+    );
+  });
+});

@@ -68,6 +68,7 @@ export function sampleDefinition(sample: SampleImage = {}): Definition {
       memoryMiB: 1024,
       timeoutSeconds: 600,
     },
+    allowFailure: false,
   };
 }
 

@@ -6,7 +6,7 @@ import { basename } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { fileURLToPath } from "node:url";
 import { execa } from "execa";
-import { BuildError } from "../../errors.ts";
+import { BuildError, InterruptedError } from "../../errors.ts";
 import { withPrivateDirectory } from "../../store/directories.ts";
 import { systemPath } from "./preconditions.ts";
 import {
@@ -52,6 +52,7 @@ const namespaceArguments = [
  *
  * @param logPath gets everything that the build says
  * @param signal ends the build when it is aborted
+ * @throws {InterruptedError} when it is ended from outside.
  * @throws {BuildError} naming the phase, what FAI or the assembly reported, and the log.
  */
 export function buildImage(
@@ -130,14 +131,15 @@ async function runBuild(
     };
   }
   const { name } = request.definition;
+  const where = `in phase "${phase}". The whole log is in ${logPath}.`;
+  // Nothing in a build ends unshare by a signal: somebody did, or the machine ran out of memory.
+  if (ended.isCanceled || (ended.isTerminated && !ended.timedOut)) {
+    throw new InterruptedError(`The build of ${name} was interrupted ${where}`);
+  }
   const reason = ended.timedOut
     ? `took longer than ${request.definition.build.timeoutSeconds} s (build.timeoutSeconds of its definition)`
-    : ended.isCanceled
-      ? "was interrupted"
-      : `failed: ${await lastLine(logPath)}`;
-  throw new BuildError(
-    `The build of ${name} ${reason} in phase "${phase}". The whole log is in ${logPath}.`,
-  );
+    : `failed: ${await lastLine(logPath)}`;
+  throw new BuildError(`The build of ${name} ${reason} ${where}`);
 }
 
 function phaseDurations(

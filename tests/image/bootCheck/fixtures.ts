@@ -39,6 +39,7 @@ export function definitionWith(
       timeoutSeconds: 20,
       ...bootCheck,
     },
+    allowFailure: false,
   };
 }
 

@@ -4,7 +4,7 @@ import { spawn } from "node:child_process";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { BuildError } from "../../../infra/errors.ts";
+import { BuildError, InterruptedError } from "../../../infra/errors.ts";
 import { buildImage } from "../../../infra/image/build/build.ts";
 import {
   endlessRequest,
@@ -95,7 +95,7 @@ test("a build that is cancelled ends with all that it started, and says so", asy
     const processes = await untilHookRuns(directory);
     controller.abort();
     expect(await ending).toEqual(
-      new BuildError(
+      new InterruptedError(
         `The build of debian-13-endless-amd64 was interrupted in phase "base system". The whole log is in ${logOf(directory)}.`,
       ),
     );
