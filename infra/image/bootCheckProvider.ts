@@ -10,6 +10,7 @@ import type {
 import { shortKey } from "../definitions/key.ts";
 import type { Implementation } from "../dynamic/provider.ts";
 import { projectPath } from "../projectPaths.ts";
+import { removeFailure } from "../store/attempts.ts";
 import {
   bootCheckAttachmentName,
   bootCheckAttachments,
@@ -119,8 +120,10 @@ async function provide(
   const { firmware, key, rawSha256 } = inputs;
   const store = openStore(inputs.store);
   const known = await readBootCheck(store, key, firmware);
-  const record =
-    known?.rawSha256 === rawSha256 ? known : await check(inputs, store);
+  const isKnown = known?.rawSha256 === rawSha256;
+  // Another runner may have had more luck.
+  if (isKnown) await removeFailure(store, { key, step: `boot-${firmware}` });
+  const record = isKnown ? known : await check(inputs, store);
   const { acceleration, checkedAt, milestoneSeconds } = record;
   return { acceleration, checkedAt, milestoneSeconds };
 }

@@ -16,7 +16,7 @@ import { imageKey, type KeySources, shortKey } from "../definitions/key.ts";
 import type { Difference, Implementation } from "../dynamic/provider.ts";
 import { BuildError, UserError } from "../errors.ts";
 import { projectPath } from "../projectPaths.ts";
-import { forgetStackWithoutBuilds } from "../store/attempts.ts";
+import { forgetStackWithoutBuilds, removeFailure } from "../store/attempts.ts";
 import {
   buildLogName,
   holdBuild,
@@ -126,7 +126,11 @@ async function provide(
       const isSound =
         known !== undefined &&
         (await store.examine(known.raw.sha256)) === "sound";
-      if (isSound) return known;
+      if (isSound) {
+        // Another runner may have had more luck.
+        await removeFailure(store, { key, step: "build" });
+        return known;
+      }
       const built = await build(inputs, store, known);
       await holdBuild(store, key, stack);
       return built;

@@ -82,8 +82,10 @@ async function runBuild(
   const phaseStarts = new Map<Phase, number>();
   let phase: Phase = "prepare";
   let result: BuildResult | undefined;
+  let hasFailed = false;
   const onEvent = (event: BuildEvent) => {
     if (event.kind === "result") result = event.result;
+    if (event.kind === "failure") hasFailed = true;
     if (event.kind === "phase") {
       phase = event.phase;
       phaseStarts.set(phase, elapsedSeconds());
@@ -132,9 +134,12 @@ async function runBuild(
   }
   const { name } = request.definition;
   const where = `in phase "${phase}". The whole log is in ${logPath}.`;
-  // Nothing in a build ends unshare by a signal: somebody did, or the machine ran out of memory.
-  if (ended.isCanceled || (ended.isTerminated && !ended.timedOut)) {
-    throw new InterruptedError(`The build of ${name} was interrupted ${where}`);
+  // A build that fails says so itself; one that is silent was ended, by somebody or for want of memory.
+  if (!hasFailed && !ended.timedOut) {
+    const how = ended.isCanceled
+      ? "was interrupted"
+      : `was killed (${await lastLine(logPath)})`;
+    throw new InterruptedError(`The build of ${name} ${how} ${where}`);
   }
   const reason = ended.timedOut
     ? `took longer than ${request.definition.build.timeoutSeconds} s (build.timeoutSeconds of its definition)`

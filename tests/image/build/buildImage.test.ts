@@ -104,6 +104,24 @@ test("a build that is cancelled ends with all that it started, and says so", asy
   });
 });
 
+test.each([
+  ["its first process", /^unshare /],
+  ["what runs in its namespace", /^\S*node \S*insideNamespace\.ts/],
+])("a build has not failed when somebody kills %s", async (_what, victim) => {
+  await withEndlessBuild(async (directory) => {
+    const ending = buildImage(
+      endlessRequest(directory, 600),
+      logOf(directory),
+      () => {},
+    ).catch((error: unknown) => error);
+    const processes = await untilHookRuns(directory);
+    const killed = processes.find(({ command }) => victim.test(command));
+    process.kill(killed?.pid ?? expect.fail(), "SIGKILL");
+    expect(await ending).toBeInstanceOf(InterruptedError);
+    await expectNothingLeft(directory, processes);
+  });
+});
+
 test("a build dies with its program, and the next one clears up", async () => {
   await withEndlessBuild(async (directory) => {
     const orphan = spawn(
