@@ -39,7 +39,7 @@ export async function declareImages(): Promise<ProgramOutputs> {
     config,
     await loadDefinitions(projectPath("image-definitions")),
   );
-  const keys = await currentKeys(definitions, config.archive);
+  const keys = await currentKeys(definitions, config);
   const current = keys.map(({ definition, key, archive }) => ({
     config,
     definition,

@@ -20,6 +20,11 @@ describe("the configuration of a stack", () => {
       store: { directory: "store" },
       directory: { path: "public" },
       retention: { versions: 2 },
+      snapshots: {
+        debian: "https://snapshot.debian.org/archive/debian/{timestamp}",
+        security:
+          "https://snapshot.debian.org/archive/debian-security/{timestamp}",
+      },
     });
   });
 
@@ -34,6 +39,14 @@ describe("the configuration of a stack", () => {
       "a key that does not exist",
       { "cloud-images:retension": "{}" },
       /^Pulumi\.mine\.yaml: cloud-images:retension: no such field\.$/,
+    ],
+    [
+      "an archive of old moments that is always the same",
+      {
+        "cloud-images:snapshots":
+          '{"debian":"https://a/","security":"https://a/{timestamp}"}',
+      },
+      /^Pulumi\.mine\.yaml: cloud-images:snapshots\.debian: must have \{timestamp\}/,
     ],
     [
       "a field that does not exist",

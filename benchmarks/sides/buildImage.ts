@@ -38,9 +38,10 @@ await answer(async (request: BuildImageRequest): Promise<BuildImageResult> => {
   const { logPath, outputDirectory } = request;
   await mkdir(outputDirectory, { recursive: true });
   await requireBuildMachine(definition, outputDirectory);
+  const mirror = await mirrorOfHost();
   const states = await archiveStates(
     [definition],
-    await mirrorOfHost(),
+    () => mirror,
     cacheDirectory,
   );
   const archive = states.get(archiveName(definition));

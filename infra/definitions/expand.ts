@@ -154,6 +154,7 @@ function describe(
     ...rest,
     ...said,
     allowFailure: said.allowFailure ?? false,
+    freshness: said.freshness ?? "always",
     classes: [
       firstClass,
       ...sources.flatMap(({ content }) => content.classes),
@@ -165,7 +166,7 @@ function describe(
 }
 
 /** Fields of releases that are not about the release but about how its images are kept up. */
-const keptFields = ["allowFailure", "alertAfterDays"] as const;
+const keptFields = ["allowFailure", "alertAfterDays", "freshness"] as const;
 type Kept = Partial<Pick<WholeRelease, (typeof keptFields)[number]>>;
 
 /** Those of the fields that an entry says. */
@@ -191,7 +192,8 @@ function placesOf(
   ]);
   for (const [field, where] of release.places) {
     if (/^(classes|extends)/.test(field)) continue;
-    const isKept = keptFields.some((name) => name === field);
+    const [first] = field.split(".");
+    const isKept = keptFields.some((name) => name === first);
     places.set(isKept ? field : `release.${field}`, where);
   }
   for (const [field, where] of variant.places) {

@@ -35,8 +35,31 @@ const suites = z
   .describe(
     "Suites of the two archives that images are installed and updated from; the first is the release itself",
   );
-/** What may be said of a release and of a variant, whose own word counts more. Decides no bytes. */
+const freshness = z
+  .union([
+    z.literal("always"),
+    z.strictObject({
+      everyHours: z
+        .number()
+        .positive()
+        .describe("At most one build in so many hours"),
+    }),
+    z.strictObject({
+      pinned: z
+        .string()
+        .regex(
+          /^\d{8}T\d{6}Z$/,
+          "must be a timestamp as snapshot.debian.org has them: 20261101T000000Z",
+        )
+        .describe("The moment whose archive the image is made from"),
+    }),
+  ])
+  .describe(
+    "When an archive that has moved on calls for another image; `always` if a package of it has changed",
+  );
+/** What may be said of a release and of a variant, whose own word counts more. In itself it decides no bytes. */
 const keepingFields = {
+  freshness: freshness.optional(),
   allowFailure: z
     .boolean()
     .optional()

@@ -123,12 +123,12 @@ export async function listKeys(store: Store): Promise<readonly ImageKey[]> {
 }
 
 /**
- * All builds of a definition, the newest first.
+ * All builds, or those of a definition, the newest first.
  * @throws {StoreError} when the store cannot be read or a record is broken.
  */
 export async function listBuilds(
   store: Store,
-  name: DefinitionName,
+  name?: DefinitionName,
 ): Promise<readonly BuildRecord[]> {
   const limit = pLimit(concurrentReads);
   const builds = await limit.map(await listKeys(store), (key) =>
@@ -136,7 +136,7 @@ export async function listBuilds(
   );
   return builds
     .filter((build) => build !== undefined)
-    .filter(({ definition }) => definition.name === name)
+    .filter(({ definition }) => name === undefined || definition.name === name)
     .sort((a, b) => (a.version < b.version ? 1 : -1));
 }
 

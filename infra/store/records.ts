@@ -120,10 +120,21 @@ const definitionSchema: z.ZodType<Definition> = z.object({
   }),
   allowFailure: z.boolean().default(false),
   alertAfterDays: z.number().positive().optional(),
+  freshness: z
+    .union([
+      z.literal("always"),
+      z.object({ everyHours: z.number() }),
+      z.object({ pinned: z.string() }),
+    ])
+    .default("always"),
 });
 
 const archiveSchema: z.ZodType<ArchiveState> = z.object({
-  mirror: z.object({ debian: z.string(), security: z.string() }),
+  mirror: z.object({
+    debian: z.string(),
+    security: z.string(),
+    pinnedTo: z.string().optional(),
+  }),
   suites: textByName,
   epochSeconds: z.number(),
 });

@@ -32,6 +32,7 @@ export function definitionWith(parts: Partial<Definition> = {}): Definition {
       timeoutSeconds: 60,
     },
     allowFailure: false,
+    freshness: "always",
     ...parts,
   };
 }

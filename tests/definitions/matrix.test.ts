@@ -250,6 +250,32 @@ describe("how images are kept up", () => {
     expect(other?.places.get("allowFailure")).toBe("own.yaml:5");
   });
 
+  it("has one kind of freshness, which one that extends another replaces", () => {
+    const daily = release.replace(
+      "allowFailure: true",
+      "freshness: { everyHours: 24 }",
+    );
+    const [image] = expand(daily, own);
+    expect(image?.definition.freshness).toEqual({ everyHours: 24 });
+    expect(image?.places.get("freshness.everyHours")).toBe("base.yaml:7");
+
+    const cloud = daily.replace(
+      "  cloud:",
+      "  cloud:\n    freshness: { everyHours: 6 }",
+    );
+    const pinned = own.replace(
+      "classes:",
+      "freshness: { pinned: 20261101T000000Z }\n    classes:",
+    );
+    const [other] = expand(cloud, pinned);
+    expect(other?.definition.freshness).toEqual({ pinned: "20261101T000000Z" });
+
+    const wrong = own.replace("classes:", "freshness: weekly\n    classes:");
+    expect(() => expand(base, wrong)).toThrow(
+      /^own\.yaml:5: variants\.worker\.freshness/,
+    );
+  });
+
   it("has an age in days above none", () => {
     const wrong = own.replace("classes:", "alertAfterDays: 0\n    classes:");
     expect(() => expand(base, wrong)).toThrow(

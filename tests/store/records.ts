@@ -69,6 +69,7 @@ export function sampleDefinition(sample: SampleImage = {}): Definition {
       timeoutSeconds: 600,
     },
     allowFailure: false,
+    freshness: "always",
   };
 }
 

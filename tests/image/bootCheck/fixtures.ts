@@ -40,6 +40,7 @@ export function definitionWith(
       ...bootCheck,
     },
     allowFailure: false,
+    freshness: "always",
   };
 }
 
