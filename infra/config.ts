@@ -20,6 +20,11 @@ const mirror = z
     "must be an address for apt, without user name or password",
   );
 
+const snapshots = mirror.refine(
+  (address) => address.includes("{timestamp}"),
+  "must have {timestamp} where the moment belongs",
+);
+
 const stackConfig = z.strictObject({
   definitions: z
     .array(
@@ -72,6 +77,14 @@ const stackConfig = z.strictObject({
     .strictObject({ debian: mirror, security: mirror })
     .optional()
     .describe("Package archives; this machine's own when left out"),
+  snapshots: z
+    .strictObject({ debian: snapshots, security: snapshots })
+    .prefault({
+      debian: "https://snapshot.debian.org/archive/debian/{timestamp}",
+      security:
+        "https://snapshot.debian.org/archive/debian-security/{timestamp}",
+    })
+    .describe("Where the archives of old moments are, for pinned images"),
 });
 
 /** A stack's configuration, with everything that it left out filled in. */

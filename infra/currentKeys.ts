@@ -1,59 +1,131 @@
 /** The key that each definition has now, by its sources and the state of the archive. */
 
+import type { StackConfig } from "./config.ts";
 import {
   filesOfDefinition,
   readConfigSpace,
 } from "./definitions/configSpace.ts";
 import type { Definition, ImageKey } from "./definitions/definition.ts";
-import { imageKey, type KeyParts } from "./definitions/key.ts";
+import { imageKey } from "./definitions/key.ts";
 import {
   type ArchiveState,
+  archiveDirectory,
   archiveName,
   archiveStates,
   mirrorOfHost,
+  pinnedTo,
 } from "./image/archive.ts";
 import type { Mirror } from "./image/build/aptSources.ts";
 import { builderVersion } from "./image/builderVersion.ts";
+import {
+  judgeFreshness,
+  type PresentParts,
+  type Verdict,
+} from "./image/freshness.ts";
 import { projectPath } from "./projectPaths.ts";
+import { listBuilds, readBuild } from "./store/documents.ts";
+import { openStore } from "./store/openStore.ts";
+import type { BuildRecord } from "./store/records.ts";
 
 /** A definition with its key. */
 export interface CurrentKey {
   readonly definition: Definition;
+  /** What is built, or stays: that of an older state of the archive where that makes no difference. */
   readonly key: ImageKey;
-  readonly parts: KeyParts;
   readonly archive: ArchiveState;
+  /** What the image would be made from now. */
+  readonly parts: PresentParts;
+  /** What was found out where that is not built; `undefined` where it is. */
+  readonly verdict: Verdict | undefined;
 }
+
+const configSpaceDirectory = "image-definitions/fai";
+const cacheDirectory = ".cache";
 
 /**
  * Finds the present keys of definitions, in their order.
  *
- * @param mirror the archive to ask; `undefined` for this machine's own
  * @throws {UserError} for a class without files, and an archive that cannot be read.
+ * @throws {StoreError} when the store cannot be read.
  */
 export async function currentKeys(
   definitions: readonly Definition[],
-  mirror: Mirror | undefined,
+  config: Pick<StackConfig, "archive" | "snapshots" | "store">,
 ): Promise<readonly CurrentKey[]> {
-  const configSpace = await readConfigSpace(
-    projectPath("image-definitions/fai"),
-  );
+  const configSpace = await readConfigSpace(projectPath(configSpaceDirectory));
   const files = definitions.map((definition) =>
     filesOfDefinition(configSpace, definition),
   );
   const states = await archiveStates(
     definitions,
-    mirror ?? (await mirrorOfHost()),
-    projectPath(".cache"),
+    await mirrors(definitions, config),
+    projectPath(cacheDirectory),
   );
   const builder = await builderVersion();
-  return definitions.map((definition, index) => {
-    const archive = states.get(archiveName(definition)) as ArchiveState;
-    const parts = {
-      definition,
-      archive,
-      configSpace: files[index] ?? [],
-      builder,
+  const judge = judgeIn(config);
+  return Promise.all(
+    definitions.map(async (definition, index) => {
+      const archive = states.get(archiveName(definition)) as ArchiveState;
+      const parts = {
+        definition,
+        archive,
+        configSpace: files[index] ?? [],
+        builder,
+      };
+      const key = imageKey(parts);
+      const verdict = await judge(key, parts);
+      const kept = verdict?.kind === "kept" ? verdict.build : { key, archive };
+      return {
+        definition,
+        parts,
+        verdict,
+        key: kept.key,
+        archive: kept.archive,
+      };
+    }),
+  );
+}
+
+/** Says where each definition's packages come from. */
+async function mirrors(
+  definitions: readonly Definition[],
+  { archive, snapshots }: Pick<StackConfig, "archive" | "snapshots">,
+): Promise<(definition: Definition) => Mirror> {
+  const needsPresent = definitions.some(
+    (definition) => pinnedTo(definition) === undefined,
+  );
+  const present = archive ?? (needsPresent ? await mirrorOfHost() : undefined);
+  return (definition) => {
+    const timestamp = pinnedTo(definition);
+    if (timestamp === undefined) return present as Mirror;
+    const { debian, security } = snapshots;
+    return {
+      debian: debian.replaceAll("{timestamp}", timestamp),
+      security: security.replaceAll("{timestamp}", timestamp),
+      pinnedTo: timestamp,
     };
-    return { definition, archive, parts, key: imageKey(parts) };
-  });
+  };
+}
+
+/** Judges images of a stack's store that are not built from the present archive. */
+function judgeIn(config: Pick<StackConfig, "store">) {
+  const store = openStore(config.store.directory);
+  // Each record is read once for all definitions, and none while every image is built.
+  let builds: Promise<readonly BuildRecord[]> | undefined;
+  return async (
+    key: ImageKey,
+    parts: PresentParts,
+  ): Promise<Verdict | undefined> => {
+    const { name } = parts.definition;
+    if ((await readBuild(store, key)) !== undefined) return undefined;
+    builds ??= listBuilds(store);
+    const own = (await builds).filter(
+      (build) => build.definition.name === name,
+    );
+    return judgeFreshness(parts, own, {
+      store,
+      configSpace: projectPath(configSpaceDirectory),
+      directory: `${archiveDirectory(parts.definition, projectPath(cacheDirectory))}-packages`,
+    });
+  };
 }

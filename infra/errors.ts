@@ -17,6 +17,11 @@ export class BootCheckError extends Error {
   override name = "BootCheckError";
 }
 
+/** Work that was ended from outside, which says nothing about the image. */
+export class InterruptedError extends Error {
+  override name = "InterruptedError";
+}
+
 /** An artifact, manifest or record that is missing, altered or held by someone else. */
 export class StoreError extends Error {
   override name = "StoreError";

@@ -8,6 +8,7 @@ import type {
   ImageVersion,
 } from "./definitions/definition.ts";
 import { keyChanges, shortKey } from "./definitions/key.ts";
+import type { Verdict } from "./image/freshness.ts";
 import { listBuilds } from "./store/documents.ts";
 import { openStore } from "./store/openStore.ts";
 
@@ -22,6 +23,8 @@ export interface Explanation {
   };
   /** A sentence for each input that differs from that build's. */
   readonly changes: readonly string[];
+  /** Why a build stays though the archive has moved on. */
+  readonly kept?: "packages" | "hours";
 }
 
 /**
@@ -34,23 +37,32 @@ export async function explain(
   definition: Definition,
   config: StackConfig,
 ): Promise<Explanation> {
-  const [current] = await currentKeys([definition], config.archive);
+  const [current] = await currentKeys([definition], config);
   if (current === undefined) throw new Error("A definition has one key.");
-  const { key, parts } = current;
+  const { key, parts, verdict } = current;
   const { name } = definition;
   const store = openStore(config.store.directory);
-  const [newest] = await listBuilds(store, name);
+  const [newest] =
+    verdict === undefined || verdict.kind === "new"
+      ? await listBuilds(store, name)
+      : [verdict.build];
   if (newest === undefined) return { name, key, changes: [] };
   const { version, builtAt, archive, sources } = newest;
-  return {
-    name,
-    key,
-    newestBuild: { key: newest.key, version, builtAt },
-    changes: keyChanges(
-      { definition: newest.definition, archive, ...sources },
-      parts,
-    ),
-  };
+  const before = { definition: newest.definition, archive, ...sources };
+  const newestBuild = { key: newest.key, version, builtAt };
+  const changes = [...keyChanges(before, parts), ...packageLines(verdict)];
+  const kept = verdict?.kind === "kept" ? { kept: verdict.because } : {};
+  return { name, key, newestBuild, changes, ...kept };
+}
+
+/** What the archive's moving on means for the image. */
+function packageLines(verdict: Verdict | undefined): readonly string[] {
+  if (verdict?.kind !== "moved on") return [];
+  return (
+    verdict.changes ?? [
+      "Whether that changes a package of the image, only a build can tell.",
+    ]
+  );
 }
 
 /** An explanation for people. */
@@ -59,12 +71,20 @@ export function explanationText({
   key,
   newestBuild,
   changes,
+  kept,
 }: Explanation): string {
   const now = `${name} has the key ${shortKey(key)}.`;
   if (newestBuild === undefined) {
     return `${now} No build of it is in the store: it would be built.`;
   }
-  const { version } = newestBuild;
+  const { version, builtAt } = newestBuild;
+  if (kept !== undefined) {
+    const why =
+      kept === "packages"
+        ? "but every package of the image is the same"
+        : `but version ${version} was built at ${builtAt}, too recently for another one (freshness.everyHours)`;
+    return `${now} Version ${version} was built from it. The archive has moved on since, ${why}: nothing would be built.`;
+  }
   if (newestBuild.key === key) {
     return `${now} Version ${version} was built from it: nothing would be built.`;
   }

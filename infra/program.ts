@@ -17,6 +17,7 @@ import {
 } from "./release/neededFormats.ts";
 import { olderVersions } from "./release/retention.ts";
 import { summaryText } from "./release/summary.ts";
+import { writeRun } from "./store/attempts.ts";
 import {
   listPublications,
   publicationName,
@@ -46,7 +47,7 @@ export async function declareImages(): Promise<ProgramOutputs> {
     config,
     await loadImages(projectPath("image-definitions"), config.type),
   );
-  const keys = await currentKeys(definitions, config.archive);
+  const keys = await currentKeys(definitions, config);
   const current = keys.map(({ definition, key, archive }) => ({
     config,
     definition,
@@ -61,6 +62,7 @@ export async function declareImages(): Promise<ProgramOutputs> {
     [...older, ...current].map(({ definition }) => definition),
   );
 
+  if (!pulumi.runtime.isDryRun()) await recordRun(store, current, older);
   const olderImages = older.map((args) => new ImageVersion(args));
   const images = current.map((args) => ({
     definition: args.definition,
@@ -71,6 +73,24 @@ export async function declareImages(): Promise<ProgramOutputs> {
     summary: summaryText(config.directory.path, images),
     end: pulumi.all(all.map(({ files }) => pulumi.recover(files, () => []))),
   };
+}
+
+/** Notes what this run is to come to, so that it can be said afterwards what became of it. */
+function recordRun(
+  store: Store,
+  current: readonly ImageVersionArgs[],
+  older: readonly ImageVersionArgs[],
+): Promise<void> {
+  const images = current.map(({ definition, key }) => ({
+    definition: definition.name,
+    key,
+  }));
+  const startedAt = new Date().toISOString();
+  return writeRun(
+    store,
+    { stack: fullStackName(), startedAt, images },
+    older.map(({ key }) => key),
+  );
 }
 
 /** The published versions that retention keeps, as they were declared when they were built. */

@@ -25,6 +25,11 @@ describe("the configuration of a stack", () => {
       directory: { path: "public", formats: ["tar.zst", "qcow2"] },
       retention: { versions: 2 },
       type: "daily",
+      snapshots: {
+        debian: "https://snapshot.debian.org/archive/debian/{timestamp}",
+        security:
+          "https://snapshot.debian.org/archive/debian-security/{timestamp}",
+      },
     });
   });
 
@@ -48,6 +53,14 @@ describe("the configuration of a stack", () => {
       "a key that does not exist",
       { "cloud-images:retension": "{}" },
       /^Pulumi\.mine\.yaml: cloud-images:retension: no such field\.$/,
+    ],
+    [
+      "an archive of old moments that is always the same",
+      {
+        "cloud-images:snapshots":
+          '{"debian":"https://a/","security":"https://a/{timestamp}"}',
+      },
+      /^Pulumi\.mine\.yaml: cloud-images:snapshots\.debian: must have \{timestamp\}/,
     ],
     [
       "a field that does not exist",

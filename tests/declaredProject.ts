@@ -4,6 +4,7 @@ import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
+import type { Freshness } from "../infra/definitions/definition.ts";
 import { projectDirectory } from "../infra/projectPaths.ts";
 
 /** What to declare, and where. */
@@ -37,7 +38,7 @@ export interface Declaration {
   readonly error?: string;
 }
 
-const variant = {
+export const variant = {
   description: "As small as can be",
   classes: ["TINY"],
   disk: { sizeGiB: 2 },
@@ -50,8 +51,13 @@ const variant = {
   },
 };
 
+/** What a test says of the first image. */
+type VariantChanges = Partial<typeof variant> & {
+  readonly freshness?: Freshness;
+};
+
 /** What `image-definitions/` says of the two images. */
-const definitionsWith = (changes: Partial<typeof variant>) => ({
+const definitionsWith = (changes: VariantChanges) => ({
   releases: {
     trixie: {
       version: "13",
@@ -129,7 +135,7 @@ export class DeclaredProject {
   }
 
   /** Describes the first image, with what differs. */
-  async setVariant(changes: Partial<typeof variant>): Promise<void> {
+  async setVariant(changes: VariantChanges): Promise<void> {
     await this.write(
       "image-definitions/images.yaml",
       JSON.stringify(definitionsWith(changes)),

@@ -28,6 +28,22 @@ describe("an explanation", () => {
     );
   });
 
+  it.each([
+    ["packages", "every package of the image is the same"],
+    [
+      "hours",
+      "version 20261121-0800 was built at 2026-11-21T08:00:00.000Z, too recently for another one (freshness.everyHours)",
+    ],
+  ] as const)("says why a build stays: %s", (kept, why) => {
+    const same = { ...newestBuild, key };
+    const changes = ["The archive's trixie has changed."];
+    expect(
+      explanationText({ name, key, newestBuild: same, changes, kept }),
+    ).toBe(
+      `${name} has the key aaaaaaaaaaaa. Version 20261121-0800 was built from it. The archive has moved on since, but ${why}: nothing would be built.`,
+    );
+  });
+
   it("lists what is different", () => {
     const changes = [
       "disk.sizeGiB: 2, now 3.",

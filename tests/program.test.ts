@@ -9,13 +9,20 @@ import type {
   ImageVersion,
 } from "../infra/definitions/definition.ts";
 import type { ArchiveState } from "../infra/image/archive.ts";
+import {
+  listFailures,
+  readRunOf,
+  writeFailure,
+} from "../infra/store/attempts.ts";
 import { DirectoryStore } from "../infra/store/directoryStore.ts";
 import { writeBuild, writePublication } from "../infra/store/documents.ts";
+import type { FailureRecord } from "../infra/store/records.ts";
 import {
   type Declaration,
   type Declared,
   type DeclaredProject,
   makeDeclaredProject,
+  variant,
 } from "./declaredProject.ts";
 import { storeArtifact } from "./store/records.ts";
 
@@ -145,7 +152,7 @@ describe("an image version", () => {
       qcow2: ["rawSha256"],
       "boot-bios": ["rawSha256"],
       "boot-uefi": ["rawSha256"],
-      directory: ["rawSha256", "version"],
+      directory: ["failures", "rawSha256", "version"],
     });
   });
 
@@ -262,7 +269,10 @@ describe("a stack", () => {
   });
 
   it("declares nothing with a format that an image cannot have", async () => {
-    await project.setVariant({ disk: { sizeGiB: 2048 } });
+    await project.setVariant({
+      disk: { sizeGiB: 2048 },
+      bootCheck: { ...variant.bootCheck, diskSizeGiB: 2049 },
+    });
     const directory = { path: "public", formats: ["vhd"] };
     const { error, declared } = await project.declare({
       config: project.configWith({ directory }),
@@ -271,6 +281,32 @@ describe("a stack", () => {
       /^UserError: Pulumi\.mine\.yaml: cloud-images:directory\.formats asks for vhd, which debian-13-tiny-amd64 cannot have: /,
     );
     expect(declared).toEqual([]);
+  });
+
+  it("notes what a run declares, and forgets failures of what it does not", async () => {
+    const store = new DirectoryStore(project.path("store"));
+    const stack = "team/cloud-images/mine";
+    const before = await project.declare();
+    expect(await readRunOf(store, "mine")).toBeUndefined();
+
+    const key = one(before, "-image").inputs.key as ImageKey;
+    const failure = {
+      ...({ key, definition: tiny, step: "build", stack } as const),
+      ...{ attempts: 1, lastAttemptAt: "2026-11-21T03:12:45.000Z" },
+      ...{ message: "It failed.", log: "/log" },
+    } as FailureRecord;
+    await writeFailure(store, failure);
+    const stale = { ...failure, key: "a".repeat(64) as ImageKey };
+    await writeFailure(store, stale);
+    const foreign = { ...stale, step: "boot-bios", stack: "a/b/c" } as const;
+    await writeFailure(store, foreign);
+
+    await project.declare({ preview: false });
+    const run = await readRunOf(store, "mine");
+    expect(run).toMatchObject({ stack, images: [{ definition: tiny, key }] });
+    const kept = await listFailures(store);
+    expect(kept).toHaveLength(2);
+    expect(kept).toEqual(expect.arrayContaining([failure, foreign]));
   });
 
   it.each<[string, Record<string, unknown>, RegExp]>([

@@ -39,11 +39,8 @@ export type BuildImagesResult = Readonly<
 
 await answer(async (request: BuildImagesRequest) => {
   const { cacheDirectory, definitions } = request;
-  const states = await archiveStates(
-    definitions,
-    await mirrorOfHost(),
-    cacheDirectory,
-  );
+  const mirror = await mirrorOfHost();
+  const states = await archiveStates(definitions, () => mirror, cacheDirectory);
   const builds = definitions.map((definition) =>
     withCapacity(definition.name, definition.build.memoryMiB, async () => {
       const archive = states.get(archiveName(definition));

@@ -86,4 +86,21 @@ export interface Definition {
     readonly memoryMiB: number;
     readonly timeoutSeconds: number;
   };
+  /** Whether a run counts as successful though this image could not be built or does not boot. */
+  readonly allowFailure: boolean;
+  /** When the newest version is too old, in days; `undefined` when it never is. */
+  readonly alertAfterDays?: number | undefined;
+  readonly freshness: Freshness;
 }
+
+/**
+ * When an archive that has moved on calls for another image (docs/decisions/0012-freshness.md).
+ *
+ * - `always`: whenever a package of the image would be another one.
+ * - `everyHours`: the same, but not sooner than that after the last build.
+ * - `pinned`: never; the image is made from the archive of that moment.
+ */
+export type Freshness =
+  | "always"
+  | { readonly everyHours: number }
+  | { readonly pinned: string };

@@ -173,12 +173,16 @@ function describe(
   requireRoomToBoot(combination.variants, variant);
   const sources = [release, architecture, variant, ...(ofType ? [ofType] : [])];
   const classes = classesOf(sources);
+  const said = { ...kept(release.content), ...kept(variant.content) };
   const definition: Definition = {
     name: `debian-${version}-${combination.variants}-${combination.architectures}` as DefinitionName,
     release: { codename: combination.releases, version, suites },
     architecture: combination.architectures as Architecture,
     variant: combination.variants,
     ...rest,
+    ...said,
+    allowFailure: said.allowFailure ?? false,
+    freshness: said.freshness ?? "always",
     classes: [firstClass, ...classes.keys(), lastClass],
     layers: layersOf(release, architecture, variant),
     bootCheck: { ...bootCheck, report: reportMethod(systemd, cloudInit) },
@@ -234,6 +238,19 @@ function classesOf(
   return classes;
 }
 
+/** Fields of releases that are not about the release but about how its images are kept up. */
+const keptFields = ["allowFailure", "alertAfterDays", "freshness"] as const;
+type Kept = Partial<Pick<WholeRelease, (typeof keptFields)[number]>>;
+
+/** Those of the fields that an entry says. */
+function kept(content: WholeRelease | WholeVariant): Kept {
+  return Object.fromEntries(
+    keptFields
+      .filter((field) => content[field] !== undefined)
+      .map((field) => [field, content[field]]),
+  );
+}
+
 /** Where the fields of a definition were said. */
 function placesOf(
   release: Whole<WholeRelease>,
@@ -247,8 +264,10 @@ function placesOf(
     ["variant", place],
   ]);
   for (const [field, where] of release.places) {
-    if (!/^(classes|extends)/.test(field))
-      places.set(`release.${field}`, where);
+    if (/^(classes|extends)/.test(field)) continue;
+    const [first] = field.split(".");
+    const isKept = keptFields.some((name) => name === first);
+    places.set(isKept ? field : `release.${field}`, where);
   }
   for (const [field, where] of variant.places) {
     if (!/^(classes|extends)/.test(field)) places.set(field, where);

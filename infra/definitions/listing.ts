@@ -67,7 +67,7 @@ function fieldsOf(value: object, prefix = ""): [string, string][] {
 }
 
 /** Columns as wide as their widest cell; the last one ends where its text does. */
-function table(rows: readonly (readonly string[])[]): string {
+export function table(rows: readonly (readonly string[])[]): string {
   const widths = (rows[0] ?? []).map((_, column) =>
     Math.max(...rows.map((row) => row[column]?.length ?? 0)),
   );

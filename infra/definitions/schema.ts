@@ -44,6 +44,43 @@ const suites = z
   .describe(
     "Suites of the two archives that images are installed and updated from; the first is the release itself",
   );
+const freshness = z
+  .union([
+    z.literal("always"),
+    z.strictObject({
+      everyHours: z
+        .number()
+        .positive()
+        .describe("At most one build in so many hours"),
+    }),
+    z.strictObject({
+      pinned: z
+        .string()
+        .regex(
+          /^\d{8}T\d{6}Z$/,
+          "must be a timestamp as snapshot.debian.org has them: 20261101T000000Z",
+        )
+        .describe("The moment whose archive the image is made from"),
+    }),
+  ])
+  .describe(
+    "When an archive that has moved on calls for another image; `always` if a package of it has changed",
+  );
+/** What may be said of a release and of a variant, whose own word counts more. In itself it decides no bytes. */
+const keepingFields = {
+  freshness: freshness.optional(),
+  allowFailure: z
+    .boolean()
+    .optional()
+    .describe("Whether a run succeeds though this image fails"),
+  alertAfterDays: z
+    .number()
+    .positive()
+    .optional()
+    .describe(
+      "When `scripts/images check` finds the newest version too old, in days",
+    ),
+};
 const releaseFields = {
   version: z
     .string()
@@ -57,6 +94,7 @@ const releaseFields = {
       "systemd's major version, which decides how the boot check gets its report",
     ),
   classes: classes.describe("FAI classes of every image of this release"),
+  ...keepingFields,
 };
 
 const bootCheckFields = {
@@ -87,6 +125,7 @@ const variantFields = {
   description: z.string().min(1).describe("One line for people"),
   classes: classes.describe("FAI classes of every image of this variant"),
   disk,
+  ...keepingFields,
 };
 const cloudInit = z
   .boolean()

@@ -21,6 +21,9 @@ export interface Traced {
 /** Lists of that name grow by inheritance; every other value is replaced. */
 const growingList = "classes";
 
+/** Objects of that name are one of several kinds: one is replaced as a whole, too. */
+const wholeObject = "freshness";
+
 /**
  * Notes where each field of an object stands.
  *
@@ -74,7 +77,10 @@ export function inherit(parent: Traced, child: Traced): Traced {
     own: unknown,
     steps: readonly Step[],
   ): unknown {
-    if (isObject(own) && isObject(base)) return merge(base, own, steps);
+    const isWhole = steps.at(-1) === wholeObject;
+    if (isObject(own) && isObject(base) && !isWhole) {
+      return merge(base, own, steps);
+    }
     if (Array.isArray(own) && steps.at(-1) === growingList) {
       const before = Array.isArray(base) ? base : [];
       own.forEach((_, index) => {

@@ -11,6 +11,7 @@ import { join } from "node:path";
 import { execa } from "execa";
 import type { Architecture, Definition } from "../definitions/definition.ts";
 import { UserError } from "../errors.ts";
+import { unlessMissing } from "../store/directories.ts";
 import { holdLock } from "../store/directoryLock.ts";
 import { type Mirror, sourcesText, suitesOf } from "./build/aptSources.ts";
 
@@ -66,55 +67,104 @@ export async function archiveState(
   mirror: Mirror,
   directory: string,
 ): Promise<ArchiveState> {
-  const lists = join(directory, "lists");
-  await mkdir(join(lists, "partial"), { recursive: true });
-  const sources = join(directory, "debian.sources");
   // No index is called `none`, so apt fetches and checks the Release files alone.
-  await writeFile(sources, sourcesText(wanted, mirror, "Targets: none\n"));
-  const result = await execa("apt-get", ["update", "-q", ...aptOptions()], {
-    reject: false,
-    all: true,
-    env: { LC_ALL: "C.UTF-8" },
-  });
-  if (result.exitCode !== 0) {
+  const failure = await fetchLists(
+    { suites: wanted, architecture, mirror, target: "none" },
+    directory,
+  );
+  if (failure !== undefined) {
     throw new UserError(
-      `The archive of ${codename} could not be read from ${mirror.debian} and ${mirror.security}:\n${result.all}\n` +
+      `The archive of ${codename} could not be read from ${mirror.debian} and ${mirror.security}:\n${failure}\n` +
         "Check the network and the mirror (cloud-images:archive in the stack's configuration, else this machine's apt sources).",
     );
   }
+  const releases = await readReleases(wanted, directory);
   const suites: Record<string, string> = {};
   let epochSeconds = 0;
-  const files = await readdir(lists);
   for (const suite of suitesOf(wanted)) {
-    const file = files.find((name) => name.endsWith(`_${suite}_InRelease`));
-    if (file === undefined) {
+    const release = releases.get(suite);
+    if (release === undefined) {
       throw new UserError(
         `${mirror.debian} has no signed Release file for ${suite}. Choose a mirror that carries it in cloud-images:archive.`,
       );
     }
-    const release = await readFile(join(lists, file), "utf8");
     suites[suite] = indexDigest(release, architecture);
     epochSeconds = Math.max(epochSeconds, releaseDateSeconds(release));
   }
   return { mirror, suites, epochSeconds };
+}
 
-  function aptOptions(): string[] {
-    return [
-      `Dir::State=${directory}`,
-      `Dir::State::lists=${lists}`,
-      `Dir::Cache=${directory}`,
-      `Dir::Etc::sourcelist=${sources}`,
-      "Dir::Etc::sourceparts=/dev/null",
-      `APT::Architecture=${architecture}`,
-      `APT::Architectures=${architecture}`,
-      "APT::Update::Error-Mode=any",
-      "APT::Sandbox::User=root",
-      "Acquire::Languages=none",
-      "Acquire::Retries=2",
-      "Acquire::http::Timeout=20",
-      "Acquire::https::Timeout=20",
-    ].flatMap((option) => ["-o", option]);
+/** What apt is to fetch. */
+export interface WantedLists {
+  readonly suites: Definition["release"]["suites"];
+  readonly architecture: Architecture;
+  readonly mirror: Mirror;
+  /** What of each suite, beside its Release file. */
+  readonly target: "none" | "Packages";
+}
+
+/**
+ * Has apt fetch what has changed since the last call into a directory.
+ *
+ * @returns what apt said, if it failed
+ */
+export async function fetchLists(
+  { suites, architecture, mirror, target }: WantedLists,
+  directory: string,
+): Promise<string | undefined> {
+  await mkdir(join(directory, "lists", "partial"), { recursive: true });
+  await writeFile(
+    sourcesFile(directory),
+    sourcesText(suites, mirror, `Targets: ${target}\n`),
+  );
+  const result = await execa(
+    "apt-get",
+    ["update", "-q", ...aptOptions(architecture, directory)],
+    { reject: false, all: true, env: { LC_ALL: "C.UTF-8" } },
+  );
+  return result.exitCode === 0 ? undefined : result.all;
+}
+
+/** The Release files that a directory has of suites: suite to text. */
+export async function readReleases(
+  suites: Definition["release"]["suites"],
+  directory: string,
+): Promise<ReadonlyMap<string, string>> {
+  const lists = join(directory, "lists");
+  const files = (await unlessMissing(readdir(lists))) ?? [];
+  const releases = new Map<string, string>();
+  for (const suite of suitesOf(suites)) {
+    const file = files.find((name) => name.endsWith(`_${suite}_InRelease`));
+    if (file === undefined) continue;
+    releases.set(suite, await readFile(join(lists, file), "utf8"));
   }
+  return releases;
+}
+
+/** Arguments that have apt work on a directory of ours instead of on the system. */
+export function aptOptions(
+  architecture: Architecture,
+  directory: string,
+): readonly string[] {
+  return [
+    `Dir::State=${directory}`,
+    `Dir::State::lists=${join(directory, "lists")}`,
+    `Dir::Cache=${directory}`,
+    `Dir::Etc::sourcelist=${sourcesFile(directory)}`,
+    "Dir::Etc::sourceparts=/dev/null",
+    `APT::Architecture=${architecture}`,
+    `APT::Architectures=${architecture}`,
+    "APT::Update::Error-Mode=any",
+    "APT::Sandbox::User=root",
+    "Acquire::Languages=none",
+    "Acquire::Retries=2",
+    "Acquire::http::Timeout=20",
+    "Acquire::https::Timeout=20",
+  ].flatMap((option) => ["-o", option]);
+}
+
+function sourcesFile(directory: string): string {
+  return join(directory, "debian.sources");
 }
 
 /**
@@ -153,26 +203,32 @@ export function releaseDateSeconds(release: string): number {
 }
 
 /** Another run asks the archive for seconds, or for its retries and time limits. */
-const lockPatienceSeconds = 300;
+export const archivePatienceSeconds = 300;
 
-/** The archive states that a set of definitions needs, by `codename/architecture`, each asked for once. */
+/**
+ * The archive states that a set of definitions needs, by their archives' names, each asked for once.
+ *
+ * @param mirrorOf where a definition's packages come from
+ */
 export async function archiveStates(
   definitions: readonly Definition[],
-  mirror: Mirror,
+  mirrorOf: (definition: Definition) => Mirror,
   cacheDirectory: string,
 ): Promise<ReadonlyMap<string, ArchiveState>> {
   const wanted = new Map(
     definitions.map((definition) => [archiveName(definition), definition]),
   );
   const states = await Promise.all(
-    [...wanted].map(async ([name, { release, architecture }]) => {
-      const directory = join(cacheDirectory, "archive", name);
+    [...wanted].map(async ([name, definition]) => {
+      const { release, architecture } = definition;
+      const directory = archiveDirectory(definition, cacheDirectory);
       // apt gives up at once where another run of this checkout is at the same lists.
       const state = await holdLock(
         `archive ${name}`,
         `${directory}.lock`,
-        lockPatienceSeconds,
-        () => archiveState(release, architecture, mirror, directory),
+        archivePatienceSeconds,
+        () =>
+          archiveState(release, architecture, mirrorOf(definition), directory),
       );
       return [name, state] as const;
     }),
@@ -181,6 +237,24 @@ export async function archiveStates(
 }
 
 /** The name under which {@link archiveStates} files a definition's archive. */
-export function archiveName({ release, architecture }: Definition): string {
-  return `${release.codename}/${architecture}`;
+export function archiveName(definition: Definition): string {
+  const { release, architecture } = definition;
+  const name = `${release.codename}/${architecture}`;
+  const pinned = pinnedTo(definition);
+  return pinned === undefined ? name : `${name}-${pinned}`;
+}
+
+/** Where what is known of a definition's archive is kept between runs. */
+export function archiveDirectory(
+  definition: Definition,
+  cacheDirectory: string,
+): string {
+  return join(cacheDirectory, "archive", archiveName(definition));
+}
+
+/** The timestamp that a definition is pinned to, if it is. */
+export function pinnedTo({ freshness }: Definition): string | undefined {
+  return typeof freshness === "object" && "pinned" in freshness
+    ? freshness.pinned
+    : undefined;
 }

@@ -16,6 +16,7 @@ import { imageKey, type KeySources, shortKey } from "../definitions/key.ts";
 import type { Difference, Implementation } from "../dynamic/provider.ts";
 import { BuildError, UserError } from "../errors.ts";
 import { projectPath } from "../projectPaths.ts";
+import { forgetStackWithoutBuilds, removeFailure } from "../store/attempts.ts";
 import {
   buildLogName,
   holdBuild,
@@ -28,6 +29,7 @@ import { openStore } from "../store/openStore.ts";
 import type { BuildRecord } from "../store/records.ts";
 import type { Store } from "../store/store.ts";
 import type { ArchiveState } from "./archive.ts";
+import { outcomeOf, tryStep } from "./attempt.ts";
 import { buildImage } from "./build/build.ts";
 import { requireBuildMachine } from "./build/preconditions.ts";
 import { builderVersion } from "./builderVersion.ts";
@@ -52,11 +54,13 @@ export interface FaiImageInputs {
   readonly logs: string;
 }
 
-/** What is known of a built image. */
+/** What is known of a built image; of one that failed and was allowed to, only why. */
 export interface FaiImageOutputs extends FaiImageInputs {
-  readonly version: ImageVersion;
-  readonly rawSha256: string;
+  readonly version?: ImageVersion;
+  readonly rawSha256?: string;
   readonly problems: readonly string[];
+  /** Why there is no image; absent in states of old. */
+  readonly failures?: readonly string[];
 }
 
 /** Builds of this process share the minute of their version, so that one `up` gives one version. */
@@ -67,7 +71,7 @@ const lockPatienceSeconds = 3600;
 
 export const implementation: Implementation<FaiImageInputs, FaiImageOutputs> = {
   async create(inputs) {
-    const outputs = await provide(inputs);
+    const outputs = await provideOrFail(inputs);
     return { id: `${inputs.definition.name}/${inputs.key}`, outputs };
   },
 
@@ -85,23 +89,33 @@ export const implementation: Implementation<FaiImageInputs, FaiImageOutputs> = {
     const replaces = (["key", "store", "stack"] as const).filter(
       (name) => !isDeepStrictEqual(outputs[name], inputs[name]),
     );
-    return {
-      replaces,
-      updates: outputs.problems.length > 0 ? ["problems"] : [],
-    };
+    const updates = [
+      ...(outputs.problems.length > 0 ? ["problems"] : []),
+      ...(outputs.failures?.length ? ["failures"] : []),
+    ];
+    return { replaces, updates };
   },
 
   update(_id, _outputs, inputs) {
-    return provide(inputs);
+    return provideOrFail(inputs);
   },
 
-  async delete(_id, outputs) {
-    await releaseBuild(openStore(outputs.store), outputs.key, outputs.stack);
+  async delete(_id, { store: place, key, stack }) {
+    const store = openStore(place);
+    await releaseBuild(store, key, stack);
+    await forgetStackWithoutBuilds(store, stack);
   },
 };
 
+async function provideOrFail(inputs: FaiImageInputs): Promise<FaiImageOutputs> {
+  const outcome = await outcomeOf(inputs.definition, () => provide(inputs));
+  return { ...inputs, problems: [], failures: [], ...outcome };
+}
+
 /** Finds the build of a key in the store, or makes it. */
-async function provide(inputs: FaiImageInputs): Promise<FaiImageOutputs> {
+async function provide(
+  inputs: FaiImageInputs,
+): Promise<Pick<Required<FaiImageOutputs>, "version" | "rawSha256">> {
   const { key, stack } = inputs;
   const store = openStore(inputs.store);
   const record = await store.withLock(
@@ -112,18 +126,17 @@ async function provide(inputs: FaiImageInputs): Promise<FaiImageOutputs> {
       const isSound =
         known !== undefined &&
         (await store.examine(known.raw.sha256)) === "sound";
-      if (isSound) return known;
+      if (isSound) {
+        // Another runner may have had more luck.
+        await removeFailure(store, { key, step: "build" });
+        return known;
+      }
       const built = await build(inputs, store, known);
       await holdBuild(store, key, stack);
       return built;
     },
   );
-  return {
-    ...inputs,
-    version: record.version,
-    rawSha256: record.raw.sha256,
-    problems: [],
-  };
+  return { version: record.version, rawSha256: record.raw.sha256 };
 }
 
 /** Builds, whatever the store has. `known` is the record of a build whose image was lost. */
@@ -132,7 +145,7 @@ async function build(
   store: Store,
   known: BuildRecord | undefined,
 ): Promise<BuildRecord> {
-  const { archive, definition, key } = inputs;
+  const { archive, definition, key, stack } = inputs;
   const sources = await requireSameSources(inputs);
   await mkdir(projectPath(inputs.logs), { recursive: true });
   const label = `${definition.name} ${shortKey(key)}`;
@@ -140,41 +153,47 @@ async function build(
     projectPath(inputs.logs),
     `${definition.name}-${shortKey(key)}.log`,
   );
-  return withCapacity(`The build of ${label}`, definition.build.memoryMiB, () =>
-    store.withIncoming(async (outputDirectory) => {
-      await requireBuildMachine(definition, outputDirectory);
-      const { packages, phaseSeconds, tools } = await buildImage(
-        {
-          definition,
-          key,
-          archive,
-          configSpace: projectPath(inputs.configSpace),
-          outputDirectory,
-          cacheDirectory: projectPath(inputs.cache),
-        },
-        log,
-        progressReporter(label),
-      );
-      const raw = await store.adopt(join(outputDirectory, "disk.raw"));
-      await store.write(buildLogName(key), await readFile(log));
-      const version = known?.version ?? (await nextVersion(store, definition));
-      const builtAt = new Date().toISOString();
-      const record = {
-        key,
-        version,
-        definition,
-        builtAt,
-        archive,
-        sources,
-        raw,
-        packages,
-        phaseSeconds,
-        tools,
-      };
-      await writeBuild(store, record);
-      return record;
-    }),
+  const attempt = { definition, key, step: "build", stack, log } as const;
+  const { memoryMiB } = definition.build;
+  return tryStep(store, attempt, () =>
+    withCapacity(`The build of ${label}`, memoryMiB, () =>
+      store.withIncoming(makeBuild),
+    ),
   );
+
+  async function makeBuild(outputDirectory: string): Promise<BuildRecord> {
+    await requireBuildMachine(definition, outputDirectory);
+    const { packages, phaseSeconds, tools } = await buildImage(
+      {
+        definition,
+        key,
+        archive,
+        configSpace: projectPath(inputs.configSpace),
+        outputDirectory,
+        cacheDirectory: projectPath(inputs.cache),
+      },
+      log,
+      progressReporter(label),
+    );
+    const raw = await store.adopt(join(outputDirectory, "disk.raw"));
+    await store.write(buildLogName(key), await readFile(log));
+    const version = known?.version ?? (await nextVersion(store, definition));
+    const builtAt = new Date().toISOString();
+    const record = {
+      key,
+      version,
+      definition,
+      builtAt,
+      archive,
+      sources,
+      raw,
+      packages,
+      phaseSeconds,
+      tools,
+    };
+    await writeBuild(store, record);
+    return record;
+  }
 }
 
 /**

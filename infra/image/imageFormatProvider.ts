@@ -18,14 +18,14 @@ export interface ImageFormatInputs {
   readonly key: ImageKey;
   /** The image's name, for messages. */
   readonly label: string;
-  /** The raw image to convert. */
-  readonly rawSha256: string;
+  /** The raw image to convert; none while the image is one that failed and was allowed to. */
+  readonly rawSha256?: string | undefined;
   readonly format: Format;
 }
 
-/** The file in the store. */
+/** The file in the store, if there is an image. */
 export interface ImageFormatOutputs extends ImageFormatInputs {
-  readonly sha256: string;
+  readonly sha256?: string;
   readonly problems: readonly string[];
 }
 
@@ -51,6 +51,8 @@ export const implementation: Implementation<
   },
 
   diff(outputs, inputs) {
+    // What there is stays while nothing better can be had.
+    if (inputs.rawSha256 === undefined) return { replaces: [], updates: [] };
     const replaces = (["key", "store", "format"] as const).filter(
       (name) => outputs[name] !== inputs[name],
     );
@@ -72,6 +74,7 @@ export const implementation: Implementation<
 /** Finds the file in the store, or makes it. */
 async function provide(inputs: ImageFormatInputs): Promise<ImageFormatOutputs> {
   const { key, format, label } = inputs;
+  if (inputs.rawSha256 === undefined) return { ...inputs, problems: [] };
   const rawSha256 = inputs.rawSha256 as Sha256;
   const store = openStore(inputs.store);
   const known = await readFormat(store, key, format);

@@ -43,12 +43,14 @@ const places = {
  * that a preview says in words what appears and what goes.
  */
 export class ImageVersion extends pulumi.ComponentResource {
-  /** `YYYYMMDD-N`. */
-  readonly version: pulumi.Output<Version>;
+  /** `YYYYMMDD-N`; none when it failed and was allowed to. */
+  readonly version: pulumi.Output<Version | undefined>;
+  /** Why it is not published, where it was allowed to fail. */
+  readonly failures: pulumi.Output<readonly string[]>;
   /** Its published files, relative to the published directory. */
   readonly files: pulumi.Output<string[]>;
   /** How the boot check ran the image. */
-  readonly acceleration: pulumi.Output<"kvm" | "tcg">;
+  readonly acceleration: pulumi.Output<"kvm" | "tcg" | undefined>;
 
   constructor(
     args: ImageVersionArgs,
@@ -80,13 +82,16 @@ export class ImageVersion extends pulumi.ComponentResource {
       (firmware) =>
         new BootCheck(
           `${label}-boot-${firmware}`,
-          { store, key, definition, rawSha256, firmware, logs, work },
+          { stack, store, key, definition, rawSha256, firmware, logs, work },
           child,
         ),
     );
     const published = converted
       .filter(({ format }) => config.directory.formats.includes(format))
       .map(({ file }) => file);
+    const failures = pulumi
+      .all([image, ...checks].map((part) => part.failures))
+      .apply((lists) => lists.flatMap((list) => list ?? []));
     const publication = new DirectoryPublication(
       `${label}-directory`,
       {
@@ -101,11 +106,13 @@ export class ImageVersion extends pulumi.ComponentResource {
         formats: config.directory.formats,
         firmware: [...definition.bootCheck.firmware],
         rawSha256,
+        failures,
       },
       { ...child, dependsOn: [...published, ...checks] },
     );
 
     this.version = image.version;
+    this.failures = failures;
     this.files = publication.files;
     this.acceleration = publication.acceleration;
     this.registerOutputs({ key });

@@ -22,11 +22,17 @@ export function summaryText(
   images: readonly SummarisedImage[],
 ): pulumi.Output<string> {
   const paragraphs = images.map(({ definition, image }) => {
-    const { version, files, acceleration } = image;
+    const { version, files, acceleration, failures } = image;
     const paragraph = pulumi
-      .all([version, files, acceleration])
-      .apply(([version, files, acceleration]) =>
-        imageParagraph(root, definition, { version, files, acceleration }),
+      .all([version, files, acceleration, failures])
+      .apply(([version, files, acceleration, failures]) =>
+        version === undefined || failures.length > 0
+          ? failureParagraph(definition, failures)
+          : imageParagraph(root, definition, {
+              version,
+              files,
+              acceleration: acceleration ?? "tcg",
+            }),
       );
     return pulumi.recover(
       paragraph,
@@ -38,6 +44,17 @@ export function summaryText(
     .apply((texts) =>
       [...texts, `Index page: ${root}/index.html`].join("\n\n"),
     );
+}
+
+/** One image that was allowed to fail, and did. */
+export function failureParagraph(
+  { name }: Pick<Definition, "name">,
+  failures: readonly string[],
+): string {
+  return [
+    `${name}: FAILED, which its definition allows (allowFailure). What was published of it before stays.`,
+    ...failures.map((failure) => `  ${failure}`),
+  ].join("\n");
 }
 
 /** What is known of an image once it is published; paths are relative to the root. */

@@ -135,12 +135,12 @@ export async function listKeys(store: Store): Promise<readonly ImageKey[]> {
 }
 
 /**
- * All builds of a definition, the newest first.
+ * All builds, or those of a definition, the newest first.
  * @throws {StoreError} when the store cannot be read or a record is broken.
  */
 export async function listBuilds(
   store: Store,
-  name: DefinitionName,
+  name?: DefinitionName,
 ): Promise<readonly BuildRecord[]> {
   const limit = pLimit(concurrentReads);
   const builds = await limit.map(await listKeys(store), (key) =>
@@ -148,7 +148,7 @@ export async function listBuilds(
   );
   return builds
     .filter((build) => build !== undefined)
-    .filter(({ definition }) => definition.name === name)
+    .filter(({ definition }) => name === undefined || definition.name === name)
     .sort((a, b) => (a.version < b.version ? 1 : -1));
 }
 
@@ -339,7 +339,8 @@ function writeWithArtifact(
   });
 }
 
-function writeRecord(
+/** Writes a record as JSON. */
+export function writeRecord(
   store: Store,
   name: DocumentName,
   record: object,
@@ -347,7 +348,11 @@ function writeRecord(
   return store.write(name, `${JSON.stringify(record, undefined, 2)}\n`);
 }
 
-async function readRecord<T>(
+/**
+ * Reads a record, or `undefined` where there is none.
+ * @throws {StoreError} when it is broken.
+ */
+export async function readRecord<T>(
   store: Store,
   name: DocumentName,
   schema: z.ZodType<T>,

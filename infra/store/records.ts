@@ -10,6 +10,8 @@
  *     builds/<key>/boot-checks/<firmware>.png    the display when the check ended
  *     builds/<key>/boot-checks/<firmware>.xml    JUnit
  *     builds/<key>/holders/<holder>.json         HolderRecord: which stacks declare the key
+ *     failures/<key>/<step>.json                 FailureRecord
+ *     runs/<stack>.json                          RunRecord
  *     publications/<platform>/<definition>/<version>.json   PublicationRecord of the channel `release`
  *     publications/<platform>/<definition>/<version>.<channel>.json   those of the others
  *
@@ -22,6 +24,7 @@ import {
   architectures,
   type Definition,
   type DefinitionName,
+  type Firmware,
   firmwares,
   type ImageKey,
   type ImageVersion,
@@ -132,10 +135,23 @@ const definitionSchema: z.ZodType<Definition> = z.object({
     memoryMiB: z.number().positive(),
     timeoutSeconds: z.number().positive(),
   }),
+  allowFailure: z.boolean().default(false),
+  alertAfterDays: z.number().positive().optional(),
+  freshness: z
+    .union([
+      z.literal("always"),
+      z.object({ everyHours: z.number() }),
+      z.object({ pinned: z.string() }),
+    ])
+    .default("always"),
 });
 
 const archiveSchema: z.ZodType<ArchiveState> = z.object({
-  mirror: z.object({ debian: z.string(), security: z.string() }),
+  mirror: z.object({
+    debian: z.string(),
+    security: z.string(),
+    pinnedTo: z.string().optional(),
+  }),
   suites: textByName,
   epochSeconds: z.number(),
 });
@@ -221,6 +237,47 @@ export const holderRecordSchema = z
   .readonly();
 /** One stack that declares a key; a build goes only when no holder is left. */
 export type HolderRecord = z.infer<typeof holderRecordSchema>;
+
+/** What can fail of an image, and is tried again less and less often. */
+export type Step = "build" | `boot-${Firmware}`;
+
+export const failureRecordSchema = z
+  .object({
+    key: imageKeySchema,
+    definition: definitionNameSchema,
+    step: z
+      .enum(["build", ...firmwares.map((each) => `boot-${each}` as const)])
+      .transform((step): Step => step),
+    /** The stack whose attempt was the last one. */
+    stack: z.string().min(1),
+    /** How many in a row failed. */
+    attempts: z.int().positive(),
+    lastAttemptAt: momentSchema,
+    message: z.string(),
+    /** Where the log of the last attempt is, on the machine that made it: a file or a directory. */
+    log: z.string(),
+  })
+  .readonly();
+/** A build or boot check that failed, and did not succeed since. */
+export type FailureRecord = z.infer<typeof failureRecordSchema>;
+
+export const runRecordSchema = z
+  .object({
+    stack: z.string().min(1),
+    startedAt: momentSchema,
+    /** What it was to come to: the current key of each of the stack's definitions. */
+    images: z
+      .array(
+        z.object({
+          definition: definitionNameSchema,
+          key: imageKeySchema,
+        }),
+      )
+      .readonly(),
+  })
+  .readonly();
+/** What a stack's last `up` declared. */
+export type RunRecord = z.infer<typeof runRecordSchema>;
 
 const publishedFileSchema = z
   .object({

@@ -3,28 +3,44 @@
 import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { parse } from "yaml";
-import { parseConfig, type StackConfig } from "../../infra/config.ts";
 import {
+  chooseDefinitions,
+  parseConfig,
+  type StackConfig,
+} from "../../infra/config.ts";
+import {
+  type DefinitionName,
   type ImageType,
   imageTypes,
 } from "../../infra/definitions/definition.ts";
 import type { ExpandedImage } from "../../infra/definitions/expand.ts";
 import { imageDetails, imageTable } from "../../infra/definitions/listing.ts";
 import { loadImages } from "../../infra/definitions/load.ts";
-import { UserError } from "../../infra/errors.ts";
+import { StoreError, UserError } from "../../infra/errors.ts";
 import { explain, explanationText } from "../../infra/explanation.ts";
+import {
+  ageOf,
+  ageTable,
+  type KnownStack,
+  readStack,
+  stateOf,
+  stateTable,
+} from "../../infra/imageStates.ts";
 import { projectPath } from "../../infra/projectPaths.ts";
+import { listFailures, removeFailure } from "../../infra/store/attempts.ts";
+import { openStore } from "../../infra/store/openStore.ts";
 
 try {
   console.log(await answer(process.argv.slice(2)));
 } catch (error) {
-  if (!(error instanceof UserError)) throw error;
+  const isForUser = error instanceof UserError || error instanceof StoreError;
+  if (!isForUser) throw error;
   console.error(error.message);
   process.exitCode = 1;
 }
 
 async function answer(args: string[]): Promise<string> {
-  const { words, json, stack, type } = readArguments(args);
+  const { words, json, stack, type, since } = readArguments(args);
   const [command, name] = words;
   if (command === "list" && words.length === 1) {
     const images = (await load(type)).filter(
@@ -49,6 +65,16 @@ async function answer(args: string[]): Promise<string> {
     const explanation = await explain(definition, config);
     return json ? asJson(explanation) : explanationText(explanation);
   }
+  if (command === "status" && words.length === 1) {
+    return statusOf(await readStackOf(stack), since, json);
+  }
+  if (command === "check" && words.length === 1) {
+    return checkOf(await readStackOf(stack), json);
+  }
+  if (command === "retry" && name !== undefined && words.length === 2) {
+    const { definition } = imageOfName(await load(), name);
+    return forgetFailures(definition.name, await readConfig(stack));
+  }
   throw usageError(`"${words.join(" ")}" is none of its commands.`);
 }
 
@@ -61,6 +87,7 @@ function readArguments(args: string[]) {
         json: { type: "boolean", default: false },
         stack: { type: "string", default: "local" },
         type: { type: "string" },
+        since: { type: "string", default: "1970-01-01" },
       },
     });
     const type = imageTypes.find((each) => each === values.type);
@@ -77,6 +104,45 @@ function readArguments(args: string[]) {
 
 function load(type?: ImageType): Promise<readonly ExpandedImage[]> {
   return loadImages(projectPath("image-definitions"), type);
+}
+
+async function readStackOf(stack: string): Promise<KnownStack> {
+  const config = await readConfig(stack);
+  const images = await load(config.type);
+  return readStack(stack, chooseDefinitions(stack, config, images), config);
+}
+
+/** @param since an older run is none: the one that was meant has not come so far */
+function statusOf(
+  { run, images }: KnownStack,
+  since: string,
+  json: boolean,
+): string {
+  if (run === undefined || Date.parse(run.startedAt) < Date.parse(since)) {
+    return json ? asJson([]) : "No run is recorded that declared any image.";
+  }
+  const states = images.flatMap((image) => stateOf(run, image) ?? []);
+  return json ? asJson(states) : stateTable(states);
+}
+
+function checkOf({ run, images }: KnownStack, json: boolean): string {
+  const now = new Date();
+  const ages = images.flatMap((image) => ageOf(run, image, now) ?? []);
+  if (ages.some(({ isTooOld }) => isTooOld)) process.exitCode = 1;
+  return json ? asJson(ages) : ageTable(ages);
+}
+
+async function forgetFailures(
+  name: DefinitionName,
+  config: StackConfig,
+): Promise<string> {
+  const store = openStore(config.store.directory);
+  const failures = await listFailures(store);
+  const own = failures.filter(({ definition }) => definition === name);
+  for (const failure of own) await removeFailure(store, failure);
+  return own.length === 0
+    ? `No failure of ${name} is recorded: nothing keeps it from being tried.`
+    : `${name} is tried again by the next run.`;
 }
 
 function usageError(problem: string): UserError {

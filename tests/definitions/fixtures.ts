@@ -35,6 +35,8 @@ export function definitionWith(parts: Partial<Definition> = {}): Definition {
       memoryMiB: 512,
       timeoutSeconds: 60,
     },
+    allowFailure: false,
+    freshness: "always",
     ...parts,
   };
 }

@@ -91,6 +91,12 @@ describe("the image key", () => {
         bootCheck: { ...definitionWith().bootCheck, timeoutSeconds: 1 },
       }),
     ],
+    ["what may fail", definitionWith({ allowFailure: true })],
+    [
+      "how fresh it has to be",
+      definitionWith({ freshness: { everyHours: 6 } }),
+    ],
+    ["how old it may get", definitionWith({ alertAfterDays: 3 })],
   ])("stays with %s", (_what, definition) => {
     expect(imageKey({ ...parts, definition })).toBe(key);
   });

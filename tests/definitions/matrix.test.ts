@@ -291,3 +291,69 @@ describe("an entry is refused", () => {
     );
   });
 });
+
+describe("how images are kept up", () => {
+  const release = base.replace(
+    "classes: [TRIXIE]",
+    "classes: [TRIXIE]\n    allowFailure: true\n    alertAfterDays: 7",
+  );
+
+  it("is no matter where nobody says anything", () => {
+    const [image] = expand(base, own);
+    expect(image?.definition.allowFailure).toBe(false);
+    expect(image?.definition).not.toHaveProperty("alertAfterDays");
+  });
+
+  it("is said by the release, or by the variant, whose word counts more", () => {
+    const [image] = expand(release, own);
+    expect(image?.definition).toMatchObject({
+      allowFailure: true,
+      alertAfterDays: 7,
+    });
+    expect(image?.places.get("alertAfterDays")).toBe("base.yaml:8");
+
+    const stricter = own.replace(
+      "classes:",
+      "allowFailure: false\n    classes:",
+    );
+    const [other] = expand(release, stricter);
+    expect(other?.definition).toMatchObject({
+      allowFailure: false,
+      alertAfterDays: 7,
+    });
+    expect(other?.places.get("allowFailure")).toBe("own.yaml:5");
+  });
+
+  it("has one kind of freshness, which one that extends another replaces", () => {
+    const daily = release.replace(
+      "allowFailure: true",
+      "freshness: { everyHours: 24 }",
+    );
+    const [image] = expand(daily, own);
+    expect(image?.definition.freshness).toEqual({ everyHours: 24 });
+    expect(image?.places.get("freshness.everyHours")).toBe("base.yaml:7");
+
+    const cloud = daily.replace(
+      "  cloud:",
+      "  cloud:\n    freshness: { everyHours: 6 }",
+    );
+    const pinned = own.replace(
+      "classes:",
+      "freshness: { pinned: 20261101T000000Z }\n    classes:",
+    );
+    const [other] = expand(cloud, pinned);
+    expect(other?.definition.freshness).toEqual({ pinned: "20261101T000000Z" });
+
+    const wrong = own.replace("classes:", "freshness: weekly\n    classes:");
+    expect(() => expand(base, wrong)).toThrow(
+      /^own\.yaml:5: variants\.worker\.freshness/,
+    );
+  });
+
+  it("has an age in days above none", () => {
+    const wrong = own.replace("classes:", "alertAfterDays: 0\n    classes:");
+    expect(() => expand(base, wrong)).toThrow(
+      /^own\.yaml:5: variants\.worker\.alertAfterDays/,
+    );
+  });
+});

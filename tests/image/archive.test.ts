@@ -109,7 +109,8 @@ describe("the archive of several runs at once", () => {
   it("is asked by one after the other", async () => {
     const directory = await cacheDirectory();
     const mirror = await mirrorOfHost();
-    const ask = () => archiveStates([definitionWith()], mirror, directory);
+    const ask = () =>
+      archiveStates([definitionWith()], () => mirror, directory);
     const [one, other] = await Promise.all([ask(), ask()]);
     expect(one).toEqual(other);
   });

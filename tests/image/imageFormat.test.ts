@@ -70,7 +70,7 @@ describe("one more format", () => {
   it("is made of the image as it is; the image and its other formats are left alone", async () => {
     await withImage(async (store, build) => {
       const before = await imageFormat.create(inputsFor(store, build, "qcow2"));
-      const qcow2 = await identityOf(store, before.outputs.sha256);
+      const qcow2 = await identityOf(store, before.outputs.sha256 ?? "");
 
       // An image that had to be built would fail: there is no config space.
       const built = await image.create({
@@ -87,7 +87,9 @@ describe("one more format", () => {
 
       expect(built.outputs.rawSha256).toBe(build.raw.sha256);
       expect(made[0]?.outputs).toEqual(before.outputs);
-      expect(await identityOf(store, before.outputs.sha256)).toEqual(qcow2);
+      expect(await identityOf(store, before.outputs.sha256 ?? "")).toEqual(
+        qcow2,
+      );
       for (const [index, format] of wanted.entries()) {
         const record = await readFormat(store, build.key, format);
         expect(record?.artifact.sha256).toBe(made[index]?.outputs.sha256);

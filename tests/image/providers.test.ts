@@ -55,6 +55,7 @@ describe("an image that is in the store", () => {
       version: build.version,
       rawSha256: build.raw.sha256,
       problems: [],
+      failures: [],
     });
     expect(image.diff(outputs, inputs)).toEqual({ replaces: [], updates: [] });
   });
@@ -148,7 +149,7 @@ describe("a format that is in the store", () => {
 
 describe("a boot check that was passed", () => {
   const checkInputs = () => ({
-    ...{ store: store.location, key: build.key },
+    ...{ stack, store: store.location, key: build.key },
     definition: build.definition,
     rawSha256: build.raw.sha256,
     firmware: "bios" as const,

@@ -1,5 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { imageParagraph } from "../../infra/release/summary.ts";
+import {
+  failureParagraph,
+  imageParagraph,
+} from "../../infra/release/summary.ts";
 import { definitionWith } from "../definitions/fixtures.ts";
 
 const version = "20261121-0312";
@@ -69,5 +72,13 @@ describe("what is said of a published image", () => {
       const text = imageParagraph("public", definition, published);
       expect(text.includes("-bios ")).toBe(isUefi);
     },
+  );
+});
+
+it("says loudly that an image failed, though it was allowed to, and why", () => {
+  expect(failureParagraph(definitionWith(), ["No network.", "No boot."])).toBe(
+    `debian-13-tiny-amd64: FAILED, which its definition allows (allowFailure). What was published of it before stays.
+  No network.
+  No boot.`,
   );
 });

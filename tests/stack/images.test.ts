@@ -6,6 +6,10 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { packageChanges } from "../../infra/image/freshness.ts";
+import { packageSet } from "../../infra/image/packageSet.ts";
+import { DirectoryStore } from "../../infra/store/directoryStore.ts";
+import { listBuilds } from "../../infra/store/documents.ts";
 import {
   editFile,
   fingerprint,
@@ -57,6 +61,22 @@ describe("an image", { timeout: 15 * minutes }, () => {
     expect(output).toContain("13 unchanged");
     expect(await publishedNames()).toEqual([...first, ...others].sort());
     expect(await fingerprint(inProject("public/trixie"))).toBe(before);
+  });
+
+  it("has, as the others have, just the packages that apt foretold", async () => {
+    const builds = await listBuilds(new DirectoryStore(inProject("store")));
+    expect(builds).toHaveLength(1 + others.length);
+    for (const { definition, archive, packages } of builds) {
+      const foretold = await packageSet({
+        definition,
+        archive,
+        configSpace: inProject("image-definitions/fai"),
+        directory: inProject(`.state/foretold/${definition.release.codename}`),
+      });
+      expect(packageChanges(packages, foretold ?? []), definition.name).toEqual(
+        [],
+      );
+    }
   });
 
   it("stays when the others leave, with all that they brought", async () => {

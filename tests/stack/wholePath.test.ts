@@ -56,6 +56,11 @@ describe("a stack with one image", { timeout: 10 * minutes }, () => {
     return editFile(inProject("image-definitions/debian.yaml"), from, to);
   }
 
+  /** A line of the table at a run's end, for the version that users have. */
+  function rowWith(state: string, log: string): RegExp {
+    return new RegExp(`^${name} +${version} +${state} +${log}$`, "m");
+  }
+
   it("is shown by a preview before anything is built", async () => {
     const { output, exitCode } = await runScript(project, "pulumi", [
       ...["stack", "init", "local"],
@@ -202,6 +207,7 @@ describe("a stack with one image", { timeout: 10 * minutes }, () => {
   it("does not change when it is brought up again", async () => {
     const { output, exitCode } = await runScript(project, "up");
     expect(output).toContain("8 unchanged");
+    expect(output).toMatch(rowWith("unchanged", "-"));
     expect(output).not.toMatch(/\bto (create|update|delete)\b|created|updated/);
     expect(exitCode).toBe(0);
   });
@@ -255,6 +261,7 @@ describe("a stack with one image", { timeout: 10 * minutes }, () => {
     const log = /Whole console: (\S+)/.exec(output)?.[1] ?? "";
     expect(await readFile(log, "utf8")).toContain("root=/dev/sdz1");
     expect(exitCode).not.toBe(0);
+    expect(output).toMatch(rowWith("failed", String.raw`\S+-boot-checks`));
     expect(await fingerprint(inProject("public"))).toBe(before);
   });
 
@@ -282,6 +289,7 @@ describe("a stack with one image", { timeout: 10 * minutes }, () => {
     const log = /The whole log is in (\S+\.log)/.exec(output)?.[1] ?? "";
     expect(await readFile(log, "utf8")).toContain("this is why");
     expect(exitCode).not.toBe(0);
+    expect(output).toMatch(rowWith("failed", String.raw`\S+\.log`));
     expect(await fingerprint(inProject("public"))).toBe(before);
     // A run that failed deletes nothing, not even the image that did not boot; what failed to be built is not kept.
     expect(await readdir(inProject("store/builds"))).toHaveLength(2);

@@ -74,6 +74,8 @@ export function sampleDefinition(sample: SampleImage = {}): Definition {
       memoryMiB: 1024,
       timeoutSeconds: 600,
     },
+    allowFailure: false,
+    freshness: "always",
   };
 }
 

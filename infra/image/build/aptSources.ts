@@ -6,6 +6,8 @@ import type { Definition } from "../../definitions/definition.ts";
 export interface Mirror {
   readonly debian: string;
   readonly security: string;
+  /** The moment whose archive this is, for a mirror that keeps old ones: their Release files have expired. */
+  readonly pinnedTo?: string | undefined;
 }
 
 /** Suites by the archive that has them. */
@@ -26,9 +28,11 @@ export function sourcesText(
   mirror: Mirror,
   extraFields = "",
 ): string {
+  const validity =
+    mirror.pinnedTo === undefined ? "" : "Check-Valid-Until: no\n";
   const stanza = (uri: string, suites: readonly string[]) =>
     `Types: deb\nURIs: ${uri}\nSuites: ${suites.join(" ")}\nComponents: main\n` +
-    `Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n${extraFields}`;
+    `Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n${validity}${extraFields}`;
   return [
     stanza(mirror.debian, debian),
     ...(security.length > 0 ? [stanza(mirror.security, security)] : []),

@@ -6,7 +6,7 @@ import { basename } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { fileURLToPath } from "node:url";
 import { execa } from "execa";
-import { BuildError } from "../../errors.ts";
+import { BuildError, InterruptedError } from "../../errors.ts";
 import { withPrivateDirectory } from "../../store/directories.ts";
 import { systemPath } from "./preconditions.ts";
 import {
@@ -52,6 +52,7 @@ const namespaceArguments = [
  *
  * @param logPath gets everything that the build says
  * @param signal ends the build when it is aborted
+ * @throws {InterruptedError} when it is ended from outside.
  * @throws {BuildError} naming the phase, what FAI or the assembly reported, and the log.
  */
 export function buildImage(
@@ -81,8 +82,10 @@ async function runBuild(
   const phaseStarts = new Map<Phase, number>();
   let phase: Phase = "prepare";
   let result: BuildResult | undefined;
+  let hasFailed = false;
   const onEvent = (event: BuildEvent) => {
     if (event.kind === "result") result = event.result;
+    if (event.kind === "failure") hasFailed = true;
     if (event.kind === "phase") {
       phase = event.phase;
       phaseStarts.set(phase, elapsedSeconds());
@@ -130,14 +133,18 @@ async function runBuild(
     };
   }
   const { name } = request.definition;
+  const where = `in phase "${phase}". The whole log is in ${logPath}.`;
+  // A build that fails says so itself; one that is silent was ended, by somebody or for want of memory.
+  if (!hasFailed && !ended.timedOut) {
+    const how = ended.isCanceled
+      ? "was interrupted"
+      : `was killed (${await lastLine(logPath)})`;
+    throw new InterruptedError(`The build of ${name} ${how} ${where}`);
+  }
   const reason = ended.timedOut
     ? `took longer than ${request.definition.build.timeoutSeconds} s (build.timeoutSeconds of its definition)`
-    : ended.isCanceled
-      ? "was interrupted"
-      : `failed: ${await lastLine(logPath)}`;
-  throw new BuildError(
-    `The build of ${name} ${reason} in phase "${phase}". The whole log is in ${logPath}.`,
-  );
+    : `failed: ${await lastLine(logPath)}`;
+  throw new BuildError(`The build of ${name} ${reason} ${where}`);
 }
 
 function phaseDurations(

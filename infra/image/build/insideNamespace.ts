@@ -46,7 +46,8 @@ try {
 } catch (error) {
   // The last line is what the message of the BuildError will show.
   console.error(error instanceof Error ? error.message : error);
-  process.exit(1);
+  tell({ kind: "failure" });
+  events.end(() => process.exit(1));
 }
 
 async function build(request: StartedBuild): Promise<BuildResult> {

@@ -40,7 +40,8 @@ export type Phase = (typeof phases)[number];
 export type BuildEvent =
   | { readonly kind: "phase"; readonly phase: Phase }
   | { readonly kind: "packages"; readonly done: number; readonly all: number }
-  | { readonly kind: "result"; readonly result: BuildResult };
+  | { readonly kind: "result"; readonly result: BuildResult }
+  | { readonly kind: "failure" };
 
 /** What a finished build reports besides the disk itself. */
 export interface BuildResult {

@@ -94,12 +94,19 @@ export function releasesOf(
 
 /**
  * The text of index.json: all that the records say, newest first, but for what the resource was given,
- * which names paths of the machine that published.
+ * which names paths of the machine that published; and of the newest version of each image when it was built.
  */
-export function indexData(records: readonly PublicationRecord[]): string {
-  const publications = inOrder(records).map(
-    ({ platform, inputs, ...record }) => record,
+export function indexData(
+  records: readonly PublicationRecord[],
+  newest: readonly NewestImage[],
+): string {
+  const builtAt = new Map(
+    newest.map(({ record, build }) => [record, build?.builtAt]),
   );
+  const publications = inOrder(records).map((record) => {
+    const { platform, inputs, ...said } = record;
+    return { ...said, builtAt: builtAt.get(record) };
+  });
   return `${JSON.stringify({ generator, publications }, undefined, 2)}\n`;
 }
 

@@ -4,10 +4,10 @@ import type { DirectoryPublicationInputs } from "./directoryPublicationProvider.
 
 /** A version of an image as files in a directory that a web server can serve. */
 export class DirectoryPublication extends ModuleResource {
-  /** This version's files, relative to the root. */
+  /** This version's files, relative to the root; none when the image failed and was allowed to. */
   declare readonly files: pulumi.Output<string[]>;
   /** How the boot check ran the image. */
-  declare readonly acceleration: pulumi.Output<"kvm" | "tcg">;
+  declare readonly acceleration: pulumi.Output<"kvm" | "tcg" | undefined>;
   /** What a refresh found wrong; empty when all is well. */
   declare readonly problems: pulumi.Output<string[]>;
 

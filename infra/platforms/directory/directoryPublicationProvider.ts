@@ -13,17 +13,22 @@ import {
 } from "./publication.ts";
 
 /** Which image to publish, and where. */
-export interface DirectoryPublicationInputs extends PublishedImage {
+export interface DirectoryPublicationInputs
+  extends Omit<PublishedImage, "version"> {
+  /** None while the image is one that failed and was allowed to. */
+  readonly version?: PublishedImage["version"] | undefined;
   /** The raw image behind all files: another one calls for publishing again. */
-  readonly rawSha256: string;
+  readonly rawSha256?: string | undefined;
+  /** Why there is nothing to publish, where the image was allowed to fail. */
+  readonly failures: readonly string[];
 }
 
-/** The published files. */
+/** The published files; none where there is nothing to publish. */
 export interface DirectoryPublicationOutputs
   extends DirectoryPublicationInputs,
     Published {
   /** How the boot check ran the image. */
-  readonly acceleration: "kvm" | "tcg";
+  readonly acceleration?: "kvm" | "tcg";
   readonly problems: readonly string[];
 }
 
@@ -33,14 +38,19 @@ export const implementation: Implementation<
 > = {
   async create(inputs) {
     const outputs = await provide(inputs);
-    return { id: `${inputs.definition}/${inputs.version}`, outputs };
+    const name = inputs.version ?? "unpublished";
+    return { id: `${inputs.definition}/${name}`, outputs };
   },
 
   async read(_id, outputs) {
-    return { ...outputs, problems: await examine(withChannel(outputs)) };
+    const image = publishable(outputs);
+    if (image === undefined) return undefined;
+    return { ...outputs, problems: await examine(image) };
   },
 
   diff(outputs, inputs) {
+    // What is published stays while nothing better can be had.
+    if (publishable(inputs) === undefined) return { replaces: [], updates: [] };
     const changed = (names: readonly (keyof DirectoryPublicationInputs)[]) =>
       names.filter((name) => !isDeepStrictEqual(outputs[name], inputs[name]));
     return {
@@ -49,12 +59,13 @@ export const implementation: Implementation<
         "root",
         "store",
         "key",
-        "version",
         "definition",
         "channel",
+        ...(outputs.version === undefined ? [] : (["version"] as const)),
       ]),
       updates: [
         ...changed(["formats", "firmware", "rawSha256"]),
+        ...(publishable(outputs) === undefined ? ["failures"] : []),
         ...(outputs.problems.length === 0 ? [] : ["problems"]),
       ],
     };
@@ -65,21 +76,18 @@ export const implementation: Implementation<
   },
 
   async delete(_id, outputs) {
-    await withdraw(withChannel(outputs));
+    const image = publishable(outputs);
+    if (image !== undefined) await withdraw(image);
   },
 };
-
-/** Outputs of old have no channel: their files are where those of `release` are now. */
-function withChannel(
-  outputs: DirectoryPublicationOutputs,
-): DirectoryPublicationOutputs {
-  return { ...outputs, channel: outputs.channel ?? "release" };
-}
 
 async function provide(
   inputs: DirectoryPublicationInputs,
 ): Promise<DirectoryPublicationOutputs> {
-  const { rawSha256: _, ...image } = inputs;
+  const image = publishable(inputs);
+  if (image === undefined) {
+    return { ...inputs, files: [], sha512: {}, sizeBytes: 0, problems: [] };
+  }
   const published = await publish(image);
   const { store, key, firmware } = inputs;
   const check = await readBootCheck(
@@ -89,4 +97,28 @@ async function provide(
   );
   const acceleration = check?.acceleration ?? "tcg";
   return { ...inputs, ...published, acceleration, problems: [] };
+}
+
+/** What to publish, or `undefined` where an image that was allowed to fail left nothing. */
+function publishable({
+  stack,
+  root,
+  store,
+  key,
+  version,
+  release,
+  definition,
+  channel,
+  formats,
+  firmware,
+  failures,
+}: DirectoryPublicationInputs): PublishedImage | undefined {
+  // States of old have no failures.
+  if (version === undefined || failures?.length) return undefined;
+  return {
+    ...{ stack, root, store, key, version, release, definition },
+    // Outputs of old have no channel: their files are where those of `release` are now.
+    channel: channel ?? "release",
+    ...{ formats, firmware },
+  };
 }

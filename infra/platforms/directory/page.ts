@@ -65,6 +65,8 @@ interface PageImage {
   readonly name: string;
   readonly description: string;
   readonly version: string;
+  /** When the version was built; the page says how long ago that is. */
+  readonly built: Moment | undefined;
   readonly facts: readonly (readonly [string, string])[];
   readonly downloads: readonly Download[];
   readonly documents: readonly Link[];
@@ -208,6 +210,7 @@ function pageImage({ newest, older }: CatalogueImage): PageImage {
     name: definition.name,
     description: definition.description,
     version,
+    built: build && momentOf(build.builtAt),
     facts: factsOf(newest),
     downloads: downloadsOf(record),
     documents: [

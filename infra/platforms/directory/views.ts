@@ -98,7 +98,8 @@ export async function viewsOf(
         catalogueImage(store, newest, older),
       ),
     );
-    files.set(indexDataName, indexData(records));
+    const newest = images.map((image) => image.newest);
+    files.set(indexDataName, indexData(records, newest));
     files.set(indexPageName, indexPage(releasesOf(images)));
   }
   return { files, latest: latestByChannel(records) };

@@ -40,6 +40,8 @@ export function definitionWith(
       timeoutSeconds: 20,
       ...bootCheck,
     },
+    allowFailure: false,
+    freshness: "always",
   };
 }
 

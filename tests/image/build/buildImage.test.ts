@@ -4,7 +4,7 @@ import { spawn } from "node:child_process";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { BuildError } from "../../../infra/errors.ts";
+import { BuildError, InterruptedError } from "../../../infra/errors.ts";
 import { buildImage } from "../../../infra/image/build/build.ts";
 import {
   endlessRequest,
@@ -96,12 +96,30 @@ test("a build that is cancelled ends with all that it started, and says so", asy
     const processes = await untilHookRuns(directory);
     controller.abort();
     expect(await ending).toEqual(
-      new BuildError(
+      new InterruptedError(
         `The build of debian-13-endless-amd64 was interrupted in phase "base system". The whole log is in ${logOf(directory)}.`,
       ),
     );
     await expectNothingLeft(directory, processes);
     expect(await privateParts(directory)).toEqual([]);
+  });
+});
+
+test.each([
+  ["its first process", /^unshare /],
+  ["what runs in its namespace", /^\S*node \S*insideNamespace\.ts/],
+])("a build has not failed when somebody kills %s", async (_what, victim) => {
+  await withEndlessBuild(async (directory) => {
+    const ending = buildImage(
+      endlessRequest(directory, 600),
+      logOf(directory),
+      () => {},
+    ).catch((error: unknown) => error);
+    const processes = await untilHookRuns(directory);
+    const killed = processes.find(({ command }) => victim.test(command));
+    process.kill(killed?.pid ?? expect.fail(), "SIGKILL");
+    expect(await ending).toBeInstanceOf(InterruptedError);
+    await expectNothingLeft(directory, processes);
   });
 });
 

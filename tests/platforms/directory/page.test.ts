@@ -83,6 +83,8 @@ interface Opening {
   readonly colorScheme?: "light" | "dark";
   /** Whether everything that can be unfolded is. */
   readonly unfolded?: boolean;
+  /** What the reader's clock says. */
+  readonly now?: string;
 }
 
 /** The page, and what the browser said about it. */
@@ -92,6 +94,7 @@ async function open(opening: Opening = {}) {
     viewport: { width, height: 800 },
     colorScheme,
   });
+  if (opening.now !== undefined) await page.clock.setFixedTime(opening.now);
   const said: string[] = [];
   const requested: string[] = [];
   page.on("console", (message) => said.push(message.text()));
@@ -175,9 +178,16 @@ describe("the index page", () => {
     const { page, said } = await open();
     const text = await page.locator("article").nth(1).textContent();
     for (const part of Object.values(hostile)) expect(text).toContain(part);
-    expect(await page.locator("script, svg, img").count()).toBe(0);
+    expect(await page.locator("svg, img, main script").count()).toBe(0);
     expect(await page.evaluate("window.broken")).toBeUndefined();
     expect(said).toEqual([]);
+    await page.close();
+  });
+
+  it("says how old each image is by the reader's clock", async () => {
+    const { page } = await open({ now: "2026-11-24T03:12:45.000Z" });
+    const ages = await page.locator("article time[data-age]").allInnerTexts();
+    expect(ages).toEqual(Array(3).fill("21 November 2026, 3 days ago"));
     await page.close();
   });
 

@@ -542,6 +542,7 @@ describe("several images", () => {
       publications.map(({ version }: { version: string }) => version),
     ).toEqual(["20261121-1", "20261120-1"]);
     expect(publications[0].files[1].path).toBe(`${image}.qcow2`);
+    expect(publications[0].builtAt).toBe("2026-11-21T03:12:45.000Z");
     expect(text).not.toContain(top);
   });
 
