@@ -188,7 +188,9 @@ async function measurePreview(
     ...["env", `--chdir=${project}`, `PATH=${project}/bin:${process.env.PATH}`],
     `PULUMI_HOME=${project}/home`,
     `PULUMI_BACKEND_URL=${pathToFileURL(join(project, "backend"))}`,
-    ...["PULUMI_CONFIG_PASSPHRASE=", "PULUMI_SKIP_UPDATE_CHECK=true"],
+    // As scripts/lib/stack.sh has it.
+    ...["GOGC=400", "PULUMI_SKIP_UPDATE_CHECK=true"],
+    "PULUMI_CONFIG_PASSPHRASE=",
     "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION=true",
     ...["bash", "-c", previewScript],
   ]);
