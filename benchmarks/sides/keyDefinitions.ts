@@ -52,7 +52,7 @@ await answer(
     return {
       images: table.split("\n").length - 1,
       keys: new Set(keys).size,
-      workSeconds: (performance.now() - started) / 1000,
+      workSeconds: Math.round(performance.now() - started) / 1000,
     };
   },
 );
