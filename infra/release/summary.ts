@@ -49,7 +49,7 @@ export interface PublishedImage {
 /** One image, for people. */
 export function imageParagraph(
   root: string,
-  { name, bootCheck }: Definition,
+  { name, architecture, bootCheck }: Definition,
   { version, files, acceleration }: PublishedImage,
 ): string {
   const file = (suffix: string) =>
@@ -57,9 +57,12 @@ export function imageParagraph(
   const qcow2 = file("qcow2");
   const boot = bootCommand({
     qcow2,
+    architecture,
     memoryMiB: bootCheck.memoryMiB,
     acceleration,
-    firmware: bootCheck.firmware.includes("bios") ? "bios" : "uefi",
+    firmware: bootCheck.firmware.includes("bios")
+      ? "bios"
+      : (bootCheck.firmware[0] ?? "uefi"),
   });
   return [
     `${name}, version ${version}`,
