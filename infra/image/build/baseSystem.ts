@@ -55,8 +55,9 @@ async function makeBaseSystem(
       "--variant=minbase",
       "--format=tar",
       `--architectures=${definition.architecture}`,
-      // Root of a user namespace cannot make device nodes; hooks/debconf.DEBIAN mounts them.
-      "--skip=output/dev",
+      // Root of a user namespace cannot make device nodes; hooks/debconf.DEBIAN mounts them. Whether programs of the
+      // architecture run has been tried (foreignPrograms.ts), which mmdebstrap would use a package of its own for.
+      "--skip=output/dev,check/qemu",
       '--aptopt=APT::Sandbox::User "root"',
       '--aptopt=Acquire::Languages "none"',
       // FAI brings the image's own sources.

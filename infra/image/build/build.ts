@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { execa } from "execa";
 import { BuildError } from "../../errors.ts";
 import { withPrivateDirectory } from "../../store/directories.ts";
+import { isNative } from "../nativeArchitecture.ts";
 import { systemPath } from "./preconditions.ts";
 import {
   type BuildEvent,
@@ -23,6 +24,9 @@ export interface FinishedBuild extends BuildResult {
   /** Seconds spent in each phase, in order. */
   readonly phaseSeconds: Readonly<Record<string, number>>;
 }
+
+/** How much longer a build may take whose programs are translated one instruction at a time (decision 13). */
+const foreignBuildFactor = 4;
 
 /** Told now and then: what a build is doing. `elapsedSeconds` counts from its start. */
 export type ProgressListener = (progress: {
@@ -93,6 +97,10 @@ async function runBuild(
     }
   };
 
+  const { build, architecture } = request.definition;
+  const timeoutSeconds =
+    build.timeoutSeconds * (isNative(architecture) ? 1 : foreignBuildFactor);
+
   const child = execa(
     "unshare",
     [
@@ -113,7 +121,7 @@ async function runBuild(
       env: { PATH: systemPath },
       // The current directory may be one that the build hides from itself, such as one below /tmp.
       cwd: "/",
-      timeout: request.definition.build.timeoutSeconds * 1000,
+      timeout: timeoutSeconds * 1000,
       ...(signal === undefined ? {} : { cancelSignal: signal }),
     },
   );
@@ -131,7 +139,7 @@ async function runBuild(
   }
   const { name } = request.definition;
   const reason = ended.timedOut
-    ? `took longer than ${request.definition.build.timeoutSeconds} s (build.timeoutSeconds of its definition)`
+    ? `took longer than ${timeoutSeconds} s (build.timeoutSeconds of its definition${isNative(architecture) ? "" : `, times ${foreignBuildFactor} for a foreign architecture`})`
     : ended.isCanceled
       ? "was interrupted"
       : `failed: ${await lastLine(logPath)}`;

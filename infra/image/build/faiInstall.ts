@@ -15,7 +15,7 @@ import { aptProgressStart, readAptLine } from "./aptProgress.ts";
 import { sourcesText } from "./aptSources.ts";
 import { provideBaseSystem } from "./baseSystem.ts";
 import { failuresIn, readFaiLogs } from "./faiLogs.ts";
-import type { DiskIdentity } from "./partitions.ts";
+import { type DiskIdentity, partitionsOf } from "./partitions.ts";
 import type { BuildEvent, BuildRequest } from "./request.ts";
 import type { Workspace } from "./workspace.ts";
 
@@ -129,9 +129,14 @@ export async function installWithFai(
 
 /** What the scripts of the config space may use; see image-definitions/fai/README.md. */
 function faiEnvironment(
-  { archive }: BuildRequest,
+  { archive, definition }: BuildRequest,
   identity: DiskIdentity,
 ): Record<string, string> {
+  const { esp } = partitionsOf(
+    definition.architecture,
+    definition.disk.sizeGiB,
+    identity,
+  );
   return {
     PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     HOME: "/root",
@@ -140,7 +145,7 @@ function faiEnvironment(
     // The kernel's own hook would make an initramfs that the last packages make out of date.
     INITRD: "No",
     IMAGE_ROOT_PARTUUID: identity.rootPartUuid,
-    IMAGE_ESP_PARTUUID: identity.espPartUuid,
+    IMAGE_ESP_PARTUUID: esp?.uuid ?? "",
     IMAGE_ROOT_FS_UUID: identity.rootFsUuid,
     IMAGE_EPOCH: String(archive.epochSeconds),
   };

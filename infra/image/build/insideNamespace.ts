@@ -17,6 +17,7 @@ import {
   prepareConfigSpace,
   returnPackages,
 } from "./faiInstall.ts";
+import { enableArchitecture } from "./foreignPrograms.ts";
 import { diskIdentity } from "./partitions.ts";
 import { mountPrivateSystem, mountWorkspace } from "./privateMounts.ts";
 import type { BuildEvent, BuildResult, StartedBuild } from "./request.ts";
@@ -44,6 +45,7 @@ async function build(request: StartedBuild): Promise<BuildResult> {
 
   tell({ kind: "phase", phase: "prepare" });
   const workspace = await prepareWorkspace(request);
+  await enableArchitecture(definition.architecture);
   await prepareConfigSpace(request, workspace);
 
   tell({ kind: "phase", phase: "base system" });
@@ -58,6 +60,7 @@ async function build(request: StartedBuild): Promise<BuildResult> {
   tell({ kind: "phase", phase: "disk" });
   const packages = await installedPackages(workspace.target);
   await assembleDisk(join(workspace.output, "disk.raw"), {
+    architecture: definition.architecture,
     target: workspace.target,
     scratch: workspace.scratch,
     identity,
