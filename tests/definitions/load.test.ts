@@ -44,23 +44,48 @@ function problemOf(...texts: string[]): string {
 }
 
 describe("the definitions of the project", () => {
-  it("are four images for amd64", async () => {
+  it("are four images for amd64, and four for other architectures", async () => {
     const definitions = await loadDefinitions(directory);
     expect(definitions.map(({ name }) => name)).toEqual([
       "debian-12-genericcloud-amd64",
       "debian-12-nocloud-amd64",
       "debian-13-genericcloud-amd64",
+      "debian-13-genericcloud-arm64",
       "debian-13-nocloud-amd64",
+      "debian-13-nocloud-arm64",
+      "debian-13-nocloud-ppc64el",
+      "debian-13-nocloud-riscv64",
     ]);
   });
 
-  it("choose for each image the way in that its systemd and variant have", async () => {
+  it("are started by the firmware that machines of their architecture have", async () => {
+    const definitions = await loadDefinitions(directory);
+    expect(
+      Object.fromEntries(
+        definitions.map(({ architecture, bootCheck }) => [
+          architecture,
+          bootCheck.firmware,
+        ]),
+      ),
+    ).toEqual({
+      amd64: ["bios", "uefi-secure-boot"],
+      arm64: ["uefi-secure-boot"],
+      ppc64el: ["open-firmware"],
+      riscv64: ["u-boot"],
+    });
+  });
+
+  it("choose for each image the way in that its systemd, variant and architecture have", async () => {
     const definitions = await loadDefinitions(directory);
     expect(definitions.map(({ bootCheck }) => bootCheck.report)).toEqual([
       "cloud-init",
       "console",
       "credentials",
       "credentials",
+      "credentials",
+      "credentials",
+      "console",
+      "console",
     ]);
   });
 
@@ -119,6 +144,14 @@ describe("a file of definitions is refused", () => {
   it("for a FAI class that could leave its directory", () => {
     expect(problemOf(parts.replace("[TINY]", "[../TINY]"))).toContain(
       "must be a FAI class",
+    );
+  });
+
+  it("for an image that no firmware of its architecture is asked to start", () => {
+    const text = parts.replace("amd64: {", "ppc64el: {");
+    expect(problemOf(text, images.replace("amd64", "ppc64el"))).toBe(
+      "1.yaml:3: lists tiny for ppc64el, whose machines have none of the firmware bios (0.yaml:13). " +
+        "Add one of open-firmware there, or exclude the combination.",
     );
   });
 
