@@ -26,7 +26,7 @@ export interface FinishedBuild extends BuildResult {
 }
 
 /** How much longer a build may take whose programs are translated one instruction at a time (decision 13). */
-const foreignBuildFactor = 4;
+const foreignBuildFactor = 3;
 
 /** Told now and then: what a build is doing. `elapsedSeconds` counts from its start. */
 export type ProgressListener = (progress: {
