@@ -50,6 +50,9 @@ const notClassic = [
   // setup-storage writes the fstab, and the kernel's own hook makes the initramfs.
   "scripts/DEBIAN/20-fstab",
   "scripts/DEBIAN/60-initramfs",
+  // Its script for AMD64 runs grub-install and update-grub; there is no EFI system partition.
+  "scripts/SIGNED_EFI/10-shim",
+  "scripts/LAST/05-grub-config",
 ];
 
 /**

@@ -15,7 +15,7 @@ import { deliveryFor } from "../../infra/image/bootCheck/delivery.ts";
 import { newNonce } from "../../infra/image/bootCheck/nonce.ts";
 import { prepareFiles } from "../../infra/image/bootCheck/prepare.ts";
 import { startQemu } from "../../infra/image/bootCheck/qemu.ts";
-import { qemuArguments } from "../../infra/image/bootCheck/qemuArguments.ts";
+import type { Machine } from "../../infra/image/bootCheck/qemuArguments.ts";
 import type { Acceleration } from "../../infra/image/bootCheck/request.ts";
 import {
   requireAll,
@@ -47,6 +47,7 @@ const processors = Math.min(2, availableParallelism());
 
 await answer(async (request: BareBootRequest): Promise<BareBootResult> => {
   const { definition, directory, firmware } = request;
+  const { architecture } = definition;
   const { signal } = new AbortController();
   await mkdir(directory, { recursive: true });
   const check = {
@@ -58,7 +59,7 @@ await answer(async (request: BareBootRequest): Promise<BareBootResult> => {
   await requireAll(check, await thisHost());
   const acceleration =
     request.acceleration ??
-    (await chooseAcceleration(firmware, directory, signal));
+    (await chooseAcceleration(architecture, firmware, directory, signal));
   const files = await prepareFiles(
     check,
     { smbiosStrings: [], ...seedOf(definition) },
@@ -67,24 +68,31 @@ await answer(async (request: BareBootRequest): Promise<BareBootResult> => {
   );
   const { memoryMiB, timeoutSeconds } = definition.bootCheck;
   const loginSeconds = await secondsToLogin(
-    qemuArguments({ firmware, acceleration, memoryMiB, processors, files }),
+    {
+      architecture,
+      firmware,
+      acceleration,
+      memoryMiB,
+      processors,
+      files,
+    },
     timeoutSeconds,
   );
   return { acceleration, loginSeconds };
 });
 
 /** The seed disc of our boot check, without what has the guest report: cloud-init has the same to do. */
-function seedOf({ bootCheck, classes }: Definition) {
+function seedOf({ architecture, bootCheck, classes }: Definition) {
   const report = "credentials";
   const { seed } = deliveryFor(
-    { classes, bootCheck: { ...bootCheck, report } },
+    { architecture, classes, bootCheck: { ...bootCheck, report } },
     newNonce(),
   );
   return seed === undefined ? {} : { seed };
 }
 
 async function secondsToLogin(
-  machine: readonly string[],
+  machine: Machine,
   timeoutSeconds: number,
 ): Promise<number> {
   const started = performance.now();

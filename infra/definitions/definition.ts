@@ -27,9 +27,27 @@ export type ImageType = (typeof imageTypes)[number];
 export const firstClass = "DEBIAN";
 export const lastClass = "LAST";
 
-/** What firmware a boot check starts the image with. */
-export const firmwares = ["bios", "uefi", "uefi-secure-boot"] as const;
+/**
+ * What firmware a boot check starts the image with. `u-boot` is the UEFI that U-Boot brings, `open-firmware` the
+ * IEEE 1275 of POWER machines (qemu's is SLOF).
+ */
+export const firmwares = [
+  "bios",
+  "uefi",
+  "uefi-secure-boot",
+  "u-boot",
+  "open-firmware",
+] as const;
 export type Firmware = (typeof firmwares)[number];
+
+/** The firmware that machines of an architecture have, and that its images can be started by. */
+export const firmwaresOf: Readonly<Record<Architecture, readonly Firmware[]>> =
+  {
+    amd64: ["bios", "uefi", "uefi-secure-boot"],
+    arm64: ["uefi", "uefi-secure-boot"],
+    ppc64el: ["open-firmware"],
+    riscv64: ["u-boot"],
+  };
 
 /**
  * How the boot check's script gets into an image that knows nothing of it

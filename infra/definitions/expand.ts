@@ -6,6 +6,8 @@ import {
   type Architecture,
   type Definition,
   type DefinitionName,
+  type Firmware,
+  firmwaresOf,
   firstClass,
   type ImageType,
   imageTypes,
@@ -185,7 +187,11 @@ function describe(
     freshness: said.freshness ?? "always",
     classes: [firstClass, ...classes.keys(), lastClass],
     layers: layersOf(release, architecture, variant),
-    bootCheck: { ...bootCheck, report: reportMethod(systemd, cloudInit) },
+    bootCheck: {
+      ...bootCheck,
+      firmware: firmwareOf(combination, variant, place),
+      report: reportMethod(combination, systemd, cloudInit),
+    },
   };
   return {
     definition,
@@ -279,9 +285,41 @@ function placesOf(
   return places;
 }
 
+/**
+ * Of the firmware that the variant asks for, what machines of the architecture have.
+ *
+ * @throws {UserError} when that is none.
+ */
+function firmwareOf(
+  { architectures, variants }: Combination,
+  { content, places }: Whole<WholeVariant>,
+  place: Place,
+): readonly Firmware[] {
+  const possible = firmwaresOf[architectures as Architecture];
+  const wanted = content.bootCheck.firmware;
+  const firmware = wanted.filter((each) => possible.includes(each));
+  if (firmware.length === 0) {
+    throw new UserError(
+      `${place}: lists ${variants} for ${architectures}, whose machines have none of the firmware ${wanted.join(", ")} ` +
+        `(${places.get("bootCheck.firmware") ?? place}). Add one of ${possible.join(", ")} there, or exclude the combination.`,
+    );
+  }
+  return firmware;
+}
+
+/** Their machines tell an image what qemu's SMBIOS strings say; ppc64el has no SMBIOS, qemu's riscv64 none before 9. */
+const architecturesWithSmbios = ["amd64", "arm64"];
+
 /** The gentlest way in that an image has (docs/decisions/0005-how-an-image-reports.md). */
-function reportMethod(systemd: number, cloudInit: boolean): ReportMethod {
-  if (systemd >= systemdWithUnitCredentials) return "credentials";
+function reportMethod(
+  { architectures }: Combination,
+  systemd: number,
+  cloudInit: boolean,
+): ReportMethod {
+  const takesCredentials =
+    systemd >= systemdWithUnitCredentials &&
+    architecturesWithSmbios.includes(architectures);
+  if (takesCredentials) return "credentials";
   return cloudInit ? "cloud-init" : "console";
 }
 

@@ -101,7 +101,9 @@ const bootCheckFields = {
   firmware: z
     .array(z.enum(firmwares))
     .min(1)
-    .describe("Every one of these must start the image"),
+    .describe(
+      "Every one of these that machines of its architecture have must start the image",
+    ),
   rootGrows: z
     .boolean()
     .describe(

@@ -79,7 +79,7 @@ const labels: Readonly<Record<Format, string>> = {
 /** One image, for people. */
 export function imageParagraph(
   root: string,
-  { name, bootCheck }: Definition,
+  { name, architecture, bootCheck }: Definition,
   { version, files, acceleration }: PublishedImage,
 ): string {
   const file = (suffix: string) =>
@@ -93,9 +93,12 @@ export function imageParagraph(
   const boot = file("qcow2").flatMap((qcow2) => {
     const command = bootCommand({
       qcow2,
+      architecture,
       memoryMiB: bootCheck.memoryMiB,
       acceleration,
-      firmware: bootCheck.firmware.includes("bios") ? "bios" : "uefi",
+      firmware: bootCheck.firmware.includes("bios")
+        ? "bios"
+        : (bootCheck.firmware[0] ?? "uefi"),
     });
     return [
       line("Boot it:", command.join(" ")),

@@ -88,6 +88,23 @@ describe("the definitions of the project", () => {
     );
   });
 
+  it("are started by the firmware that machines of their architecture have", async () => {
+    const definitions = await loadDefinitions(directory);
+    expect(
+      Object.fromEntries(
+        definitions.map(({ architecture, bootCheck }) => [
+          architecture,
+          bootCheck.firmware,
+        ]),
+      ),
+    ).toEqual({
+      amd64: ["bios", "uefi-secure-boot"],
+      arm64: ["uefi-secure-boot"],
+      ppc64el: ["open-firmware"],
+      riscv64: ["u-boot"],
+    });
+  });
+
   it.each([
     ["azure", 30, "CLOUD_KERNEL", "TIME_CHRONY"],
     ["ec2", 8, "CLOUD_KERNEL", "TIME_SYSTEMD"],
@@ -184,6 +201,14 @@ describe("a file of definitions is refused", () => {
   it("for a FAI class that could leave its directory", () => {
     expect(problemOf(parts.replace("[TINY]", "[../TINY]"))).toContain(
       "must be a FAI class",
+    );
+  });
+
+  it("for an image that no firmware of its architecture is asked to start", () => {
+    const text = parts.replace("amd64: {", "ppc64el: {");
+    expect(problemOf(text, images.replace("amd64", "ppc64el"))).toBe(
+      "1.yaml:3: lists tiny for ppc64el, whose machines have none of the firmware bios (0.yaml:13). " +
+        "Add one of open-firmware there, or exclude the combination.",
     );
   });
 

@@ -4,6 +4,7 @@ import { bootCommand } from "../../infra/image/bootCommand.ts";
 
 const image = {
   qcow2: "public/trixie/latest/debian-13-tiny-amd64.qcow2",
+  architecture: "amd64",
   memoryMiB: 1024,
   firmware: "bios",
 } as const;
@@ -52,6 +53,27 @@ describe("the command that boots an image", () => {
       await argumentAfter("-bios", bootCommand({ ...image, firmware: "uefi" })),
     ).toMatch(/\/OVMF\.fd$/);
   });
+
+  it.each([
+    [
+      "arm64",
+      "uefi-secure-boot",
+      "-bios",
+      "QEMU_EFI.fd",
+      "qemu-system-aarch64",
+    ],
+    ["riscv64", "u-boot", "-kernel", "uboot.elf", "qemu-system-riscv64"],
+    ["ppc64el", "open-firmware", "-bios", undefined, "qemu-system-ppc64"],
+  ] as const)(
+    "for %s by %s has %s %s",
+    async (architecture, firmware, option, file, program) => {
+      const lines = bootCommand({ ...image, architecture, firmware });
+      expect(lines[0]).toBe(program);
+      expect((await argumentAfter(option, lines))?.split("/").at(-1)).toBe(
+        file,
+      );
+    },
+  );
 
   it.each([
     ["kvm", "q35,accel=kvm", "host"],

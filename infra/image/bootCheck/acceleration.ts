@@ -8,10 +8,12 @@ import { spawn } from "node:child_process";
 import { constants } from "node:fs";
 import { access, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Firmware } from "../../definitions/definition.ts";
+import type { Architecture, Firmware } from "../../definitions/definition.ts";
+import { isNative } from "../nativeArchitecture.ts";
+import { machineTypes } from "./machineTypes.ts";
+import { probeProgram } from "./probeProgram.ts";
 import { probeSector, probeSign } from "./probeSector.ts";
-import { qemuProgram } from "./qemu.ts";
-import { machineArguments } from "./qemuArguments.ts";
+import { machineArguments, optionValue } from "./qemuArguments.ts";
 import type { Acceleration } from "./request.ts";
 
 /** Real kvm answers within half a second; translation, in two. In milliseconds. */
@@ -20,35 +22,82 @@ const probePatience = 5_000;
 /** SeaBIOS reads nothing from a disk of a single sector. */
 const probeDiskBytes = 1024 * 1024;
 
-/** kvm where a guest proves that it works for this firmware's machine, else tcg. */
+/** Where arm64's machine has its memory, behind the device tree that qemu puts into the first mebibyte. */
+const arm64LoadAddress = "0x40200000";
+
+/** The guests that there are: what is in their file, and how qemu gets it. */
+const guests: Readonly<
+  Partial<
+    Record<
+      Architecture,
+      {
+        readonly bytes: Uint8Array;
+        readonly arguments: (path: string) => readonly string[];
+      }
+    >
+  >
+> = {
+  amd64: {
+    bytes: probeSector,
+    arguments: (path) => [
+      "-drive",
+      `if=virtio,format=raw,readonly=on,file=${path}`,
+    ],
+  },
+  arm64: {
+    bytes: probeProgram,
+    arguments: (path) => [
+      "-device",
+      `loader,file=${path},addr=${arm64LoadAddress},force-raw=on,cpu-num=0`,
+    ],
+  },
+};
+
+/**
+ * kvm where a guest proves that it works for this firmware's machine, else tcg. For ppc64el and riscv64 there is no
+ * such guest, so far: they are translated even at home.
+ */
 export async function chooseAcceleration(
+  architecture: Architecture,
   firmware: Firmware,
   directory: string,
   signal: AbortSignal,
 ): Promise<Acceleration> {
+  if (!isNative(architecture) || guests[architecture] === undefined) {
+    return "tcg";
+  }
   const { R_OK, W_OK } = constants;
   const openable = await access("/dev/kvm", R_OK | W_OK).then(
     () => true,
     () => false,
   );
   if (!openable) return "tcg";
-  const works = await probe("kvm", firmware, directory, signal);
+  const works = await probe(
+    { acceleration: "kvm", architecture, firmware },
+    directory,
+    signal,
+  );
   return works ? "kvm" : "tcg";
 }
 
 /**
  * Whether a guest runs its few instructions to their end in time.
  *
- * @param directory takes the guest's disk, `probe.raw`
+ * @param directory takes the guest's file, `probe.raw`
  */
 export async function probe(
-  acceleration: Acceleration,
-  firmware: Firmware,
+  machine: {
+    readonly acceleration: Acceleration;
+    readonly architecture: Architecture;
+    readonly firmware: Firmware;
+  },
   directory: string,
   signal: AbortSignal,
 ): Promise<boolean> {
   const disk = join(directory, "probe.raw");
-  await writeFile(disk, probeSector);
+  const guest = guests[machine.architecture];
+  if (guest === undefined) return false;
+  await writeFile(disk, guest.bytes);
   await truncate(disk, probeDiskBytes);
   signal.throwIfAborted();
   const { promise, resolve } = Promise.withResolvers<boolean>();
@@ -57,8 +106,11 @@ export async function probe(
     [
       "--pdeathsig",
       "KILL",
-      qemuProgram,
-      ...probeArguments(acceleration, firmware, disk),
+      machineTypes[machine.architecture].program,
+      ...["-nodefaults", "-no-user-config", "-display", "none", "-m", "32M"],
+      ...machineArguments(machine),
+      ...["-serial", "stdio"],
+      ...guest.arguments(optionValue(disk)),
     ],
     { detached: true, stdio: ["ignore", "pipe", "ignore"] },
   );
@@ -79,18 +131,4 @@ export async function probe(
     signal.removeEventListener("abort", stop);
     child.kill("SIGKILL");
   }
-}
-
-function probeArguments(
-  acceleration: Acceleration,
-  firmware: Firmware,
-  disk: string,
-): readonly string[] {
-  return [
-    ...["-nodefaults", "-no-user-config", "-display", "none", "-m", "32M"],
-    ...machineArguments({ acceleration, firmware }),
-    ...["-serial", "stdio"],
-    "-drive",
-    `if=virtio,format=raw,readonly=on,file=${disk.replaceAll(",", ",,")}`,
-  ];
 }

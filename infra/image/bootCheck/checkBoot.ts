@@ -6,6 +6,7 @@ import { join, resolve } from "node:path";
 import { BootCheckError } from "../../errors.ts";
 import { withPrivateDirectory } from "../../store/directories.ts";
 import type { BootCheckRecord } from "../../store/records.ts";
+import { isNative } from "../nativeArchitecture.ts";
 import { chooseAcceleration } from "./acceleration.ts";
 import { deliveryFor } from "./delivery.ts";
 import { failureMessage } from "./failureMessage.ts";
@@ -20,6 +21,12 @@ import { runMachine } from "./run.ts";
 
 /** As many as a boot makes use of. */
 const mostProcessors = 2;
+
+/**
+ * How much longer a foreign image may take than one of this machine's own architecture, for which time limits leave
+ * room for translation already (decision 13).
+ */
+const foreignBootFactor = 3;
 
 /** For callers that have nothing to cancel with, as Pulumi's providers. */
 const neverAborted = new AbortController().signal;
@@ -88,13 +95,15 @@ async function observe(
   signal: AbortSignal,
 ): Promise<Observation> {
   const { definition, firmware } = request;
+  const { architecture } = definition;
   const nonce = newNonce();
   const delivery = deliveryFor(definition, nonce);
   const acceleration =
     request.acceleration ??
-    (await chooseAcceleration(firmware, directory, signal));
+    (await chooseAcceleration(architecture, firmware, directory, signal));
   request.onProgress(`starting by ${firmware}, accelerated by ${acceleration}`);
   const machine = {
+    architecture,
     firmware,
     acceleration,
     memoryMiB: definition.bootCheck.memoryMiB,
@@ -106,7 +115,9 @@ async function observe(
       machine,
       nonce,
       consoleCommand: delivery.consoleCommand,
-      timeoutSeconds: definition.bootCheck.timeoutSeconds,
+      timeoutSeconds:
+        definition.bootCheck.timeoutSeconds *
+        (isNative(architecture) ? 1 : foreignBootFactor),
       directory,
       output,
       onProgress: request.onProgress,

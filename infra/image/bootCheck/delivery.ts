@@ -1,6 +1,7 @@
 /** How the guest script gets started inside an image that knows nothing of it. Pure. */
 
 import type { Definition } from "../../definitions/definition.ts";
+import { machineTypes } from "./machineTypes.ts";
 import type { Nonce } from "./nonce.ts";
 import { scriptDevice } from "./qemuArguments.ts";
 
@@ -25,11 +26,12 @@ const sectorBytes = 512;
 
 /** What starts the guest script in the way the definition asks for. */
 export function deliveryFor(
-  definition: Pick<Definition, "classes" | "bootCheck">,
+  definition: Pick<Definition, "architecture" | "classes" | "bootCheck">,
   nonce: Nonce,
 ): Delivery {
   const { report } = definition.bootCheck;
-  const command = `sh ${scriptDevice} ${nonce}`;
+  const { reportDevice } = machineTypes[definition.architecture];
+  const command = `sh ${scriptDevice} ${nonce} ${reportDevice}`;
   const hasCloudInit =
     report === "cloud-init" || definition.classes.includes(cloudInitClass);
   return {

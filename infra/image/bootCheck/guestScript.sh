@@ -1,8 +1,8 @@
 #!/bin/sh
-# Runs as root inside an image that is boot-checked: says on the second serial port what became of the
+# Runs as root inside an image that is boot-checked: says on a port that is nothing else's what became of the
 # boot, waits for the answer, and switches the machine off. Needs systemd, coreutils and iproute2 only.
 #
-#   sh /dev/disk/by-id/virtio-boot-check NONCE
+#   sh /dev/disk/by-id/virtio-boot-check NONCE PORT
 #
 # The report (report.ts reads it; every line ends in a line feed):
 #   BOOT-CHECK-STARTED NONCE
@@ -11,13 +11,19 @@
 #   BOOT-CHECK-END NONCE
 
 nonce=$1
-port=/dev/ttyS1
+port=$2
 
 # The login shell that started this may be hung up on, and a second start must not spoil the report.
 trap '' HUP
 mkdir /run/boot-check 2>/dev/null || exit 0
 
-stty -F "$port" 115200 raw -echo clocal
+# The driver of a virtio port is a module, which may be late.
+for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do
+  [ ! -e "$port" ] || break
+  sleep 2
+done
+# A virtio port is no terminal.
+case $port in /dev/tty*) stty -F "$port" 115200 raw -echo clocal ;; esac
 exec 3<>"$port"
 # The firmware may have left a line unfinished here.
 printf '\nBOOT-CHECK-STARTED %s\n' "$nonce" >&3
@@ -48,6 +54,16 @@ first_byte_of_secure_boot() {
   variable=/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c
   # Four bytes of attributes, then the value.
   if [ -e "$variable" ]; then od -An -tu1 -j4 -N1 "$variable" | tr -d ' \n'; else echo absent; fi
+}
+
+firmware() {
+  if [ -d /sys/firmware/efi ]; then
+    echo uefi
+  elif [ -e /proc/device-tree/openprom ]; then
+    echo open-firmware
+  else
+    echo bios
+  fi
 }
 
 names_of_failed_units() {
@@ -83,7 +99,7 @@ report() {
   echo "machine-id=$(cat /etc/machine-id)"
   echo "sshd=$(if [ -x /usr/sbin/sshd ]; then echo yes; else echo no; fi)"
   echo "ssh-host-keys=$(host_keys)"
-  echo "firmware=$(if [ -d /sys/firmware/efi ]; then echo uefi; else echo bios; fi)"
+  echo "firmware=$(firmware)"
   echo "secure-boot=$(first_byte_of_secure_boot)"
 }
 

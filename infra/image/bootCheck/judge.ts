@@ -195,6 +195,8 @@ const firmwareNames = {
   bios: "BIOS",
   uefi: "UEFI without Secure Boot",
   "uefi-secure-boot": "UEFI with Secure Boot",
+  "u-boot": "U-Boot's UEFI",
+  "open-firmware": "Open Firmware",
 } as const satisfies Record<Firmware, string>;
 
 function noUnitFails({ failedUnits, failures }: BootReport): Verdict {
@@ -245,12 +247,11 @@ function hasHostKeys({ hasSshd, sshHostKeys }: BootReport): Verdict {
 
 function hasFirmware(report: BootReport, firmware: Firmware): Verdict {
   const found =
-    report.firmware === "bios"
-      ? "bios"
-      : report.secureBoot
-        ? "uefi-secure-boot"
-        : "uefi";
-  if (found === firmware) return passed;
+    report.firmware === "uefi" && report.secureBoot
+      ? "uefi-secure-boot"
+      : report.firmware;
+  // From inside, U-Boot's UEFI is one like any other.
+  if (found === (firmware === "u-boot" ? "uefi" : firmware)) return passed;
   return failed(`the system found itself on ${firmwareNames[found]}`);
 }
 

@@ -4,7 +4,8 @@ import { copyFile, readFile, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { execa } from "execa";
 import { type Delivery, scriptDisk } from "./delivery.ts";
-import { type MachineFiles, uefiFiles } from "./qemuArguments.ts";
+import { firmwareFilesOf } from "./machineTypes.ts";
+import type { MachineFiles } from "./qemuArguments.ts";
 import type { BootCheckRequest } from "./request.ts";
 
 /** The label by which cloud-init knows a NoCloud seed. */
@@ -24,8 +25,12 @@ export async function prepareFiles(
   signal: AbortSignal,
 ): Promise<MachineFiles> {
   const variables = join(directory, "variables.fd");
-  if (request.firmware !== "bios") {
-    await copyFile(uefiFiles[request.firmware].variables, variables);
+  const firmware = firmwareFilesOf(
+    request.definition.architecture,
+    request.firmware,
+  );
+  if (firmware?.variables !== undefined) {
+    await copyFile(firmware.variables, variables);
   }
   const script = join(directory, "script.raw");
   await writeFile(script, scriptDisk(await readFile(guestScript, "utf8")));

@@ -3,10 +3,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { Socket } from "node:net";
 import type { Readable } from "node:stream";
-import { descriptors } from "./qemuArguments.ts";
-
-/** The program for each machine there is; from Debian's package qemu-system-x86. */
-export const qemuProgram = "qemu-system-x86_64";
+import { machineTypes } from "./machineTypes.ts";
+import { descriptors, type Machine, qemuArguments } from "./qemuArguments.ts";
 
 /**
  * Runs a program in a network namespace that holds nothing, so that a guest gets a whole network by
@@ -41,13 +39,13 @@ export interface QemuEnd {
   readonly errorText: string;
 }
 
-/** Starts qemu with sockets on the descriptors its arguments name. */
-export function startQemu(qemuArguments: readonly string[]): Qemu {
+/** Starts the machine's qemu with sockets on the descriptors its arguments name. */
+export function startQemu(machine: Machine): Qemu {
   const [program = "", ...programArguments] = [
     ...isolation,
     ...deathWithParent,
-    qemuProgram,
-    ...qemuArguments,
+    machineTypes[machine.architecture].program,
+    ...qemuArguments(machine),
   ];
   const child = spawn(program, programArguments, {
     // A group of its own: Ctrl-C is for this program to hear, which then ends qemu in order.

@@ -1,11 +1,17 @@
 /** The command line of the machine that an image is checked in. Pure. */
 
-import type { Firmware } from "../../definitions/definition.ts";
+import type { Architecture, Firmware } from "../../definitions/definition.ts";
+import {
+  firmwareFilesOf,
+  machineTypes,
+  reportPortName,
+} from "./machineTypes.ts";
 import { guestNetwork } from "./network.ts";
 import type { Acceleration } from "./request.ts";
 
 /** Everything that decides the machine. Paths are absolute. */
 export interface Machine {
+  readonly architecture: Architecture;
   readonly firmware: Firmware;
   readonly acceleration: Acceleration;
   readonly memoryMiB: number;
@@ -16,7 +22,7 @@ export interface Machine {
 export interface MachineFiles {
   /** qcow2 over the image; takes all writes. */
   readonly overlay: string;
-  /** This machine's own UEFI variables; unused with BIOS. */
+  /** This machine's own UEFI variables; unused where the firmware keeps none. */
   readonly variables: string;
   /** A disk that holds the guest script and nothing else. */
   readonly script: string;
@@ -30,25 +36,12 @@ export interface MachineFiles {
 export const descriptors = {
   /** First serial port. */
   console: 3,
-  /** Second serial port. */
+  /** Second serial port, or a virtio port. */
   report: 4,
   /** QMP. */
   control: 5,
-  /** What SeaBIOS says on its debug port; it has no serial console. Nothing comes with UEFI. */
+  /** What SeaBIOS says on its debug port; it has no serial console. Nothing comes with other firmware. */
   firmware: 6,
-} as const;
-
-/** Code and initial variables of each UEFI, from Debian's package ovmf. */
-export const uefiFiles = {
-  uefi: {
-    code: "/usr/share/OVMF/OVMF_CODE_4M.fd",
-    variables: "/usr/share/OVMF/OVMF_VARS_4M.fd",
-  },
-  "uefi-secure-boot": {
-    code: "/usr/share/OVMF/OVMF_CODE_4M.secboot.fd",
-    // With Microsoft's keys enrolled, which Debian's shim is signed by.
-    variables: "/usr/share/OVMF/OVMF_VARS_4M.ms.fd",
-  },
 } as const;
 
 /** What a virtio disk's serial makes of it: /dev/disk/by-id/virtio-boot-check. */
@@ -69,12 +62,12 @@ export function qemuArguments(machine: Machine): readonly string[] {
     ...["-m", `${machine.memoryMiB}M`],
     ...["-smp", `${machine.processors}`],
     ...["-rtc", "base=utc"],
-    // Without a VGA, GRUB for BIOS hangs in its menu.
-    ...["-vga", "std", "-display", "none"],
+    ...machineTypes[machine.architecture].display,
+    ...["-display", "none"],
     // The machine stops where it would switch off or start again, so that the display can be recorded.
     ...["-no-reboot", "-no-shutdown"],
     ...firmwareArguments(machine),
-    ...portArguments(),
+    ...portArguments(machine),
     ...diskArguments(machine.files),
     ...networkArguments(),
     // Without entropy, the first boot waits for it.
@@ -84,15 +77,22 @@ export function qemuArguments(machine: Machine): readonly string[] {
 }
 
 /** Machine type and processor: also what acceleration is probed with. */
-export function machineArguments(
-  machine: Pick<Machine, "firmware" | "acceleration">,
-): readonly string[] {
+export function machineArguments({
+  architecture,
+  firmware,
+  acceleration,
+}: Pick<
+  Machine,
+  "architecture" | "firmware" | "acceleration"
+>): readonly string[] {
+  const { machine, processor } = machineTypes[architecture];
   // Only system management mode keeps the guest from writing Secure Boot's variables.
-  const smm = machine.firmware === "uefi-secure-boot" ? "on" : "off";
+  const smm = firmware === "uefi-secure-boot" ? ",smm=on" : ",smm=off";
   return [
-    ...["-machine", `q35,smm=${smm}`],
-    ...["-accel", accelerators[machine.acceleration]],
-    ...["-cpu", cpuModels[machine.acceleration]],
+    "-machine",
+    `${machine[acceleration]}${architecture === "amd64" ? smm : ""}`,
+    ...["-accel", accelerators[acceleration]],
+    ...["-cpu", processor[acceleration]],
   ];
 }
 
@@ -101,18 +101,12 @@ const accelerators = {
   tcg: "tcg,thread=multi",
 } as const satisfies Record<Acceleration, string>;
 
-/**
- * The processor by acceleration. With TCG, it has no cmpxchg16b: qemu 7.2 translates it wrongly, and
- * Linux 6.12, which uses it in its allocator, then oopses within seconds (measured: 6 of 6 boots with it
- * went wrong, none of 9 without). Beyond that, just what every amd64 processor has, which is what Debian
- * is built for.
- */
-export const cpuModels = {
-  kvm: "host",
-  tcg: "qemu64,cx16=off",
-} as const satisfies Record<Acceleration, string>;
-
-function firmwareArguments({ firmware, files }: Machine): readonly string[] {
+function firmwareArguments({
+  architecture,
+  firmware,
+  files,
+}: Machine): readonly string[] {
+  const { code, variables } = firmwareFilesOf(architecture, firmware) ?? {};
   if (firmware === "bios") {
     return [
       ...["-chardev", `socket,id=firmware,fd=${descriptors.firmware}`],
@@ -120,24 +114,35 @@ function firmwareArguments({ firmware, files }: Machine): readonly string[] {
       `isa-debugcon,iobase=${seabiosDebugPort},chardev=firmware`,
     ];
   }
-  const { code } = uefiFiles[firmware];
+  if (code === undefined) return [];
+  // Without variables it is no flash: a program that qemu's own first stage starts.
+  if (variables === undefined) return ["-kernel", code];
   return [
     "-drive",
     `if=pflash,unit=0,format=raw,readonly=on,file=${optionValue(code)}`,
     "-drive",
     `if=pflash,unit=1,format=raw,file=${optionValue(files.variables)}`,
-    ...(firmware === "uefi-secure-boot"
+    ...(architecture === "amd64" && firmware === "uefi-secure-boot"
       ? ["-global", "driver=cfi.pflash01,property=secure,value=on"]
       : []),
   ];
 }
 
-function portArguments(): readonly string[] {
+function portArguments({ architecture }: Machine): readonly string[] {
+  const { reportDevice } = machineTypes[architecture];
   return [
     ...["-chardev", `socket,id=console,fd=${descriptors.console}`],
     ...["-serial", "chardev:console"],
     ...["-chardev", `socket,id=report,fd=${descriptors.report}`],
-    ...["-serial", "chardev:report"],
+    ...(reportDevice.endsWith(reportPortName)
+      ? [
+          ...["-device", "virtio-serial-pci"],
+          ...[
+            "-device",
+            `virtserialport,chardev=report,name=${reportPortName}`,
+          ],
+        ]
+      : ["-serial", "chardev:report"]),
     ...["-chardev", `socket,id=control,fd=${descriptors.control}`],
     ...["-mon", "chardev=control,mode=control"],
   ];
@@ -181,6 +186,6 @@ function smbiosArguments(path: string): readonly string[] {
 }
 
 /** A value inside a comma-separated option, where commas are doubled. */
-function optionValue(value: string): string {
+export function optionValue(value: string): string {
   return value.replaceAll(",", ",,");
 }

@@ -1,5 +1,5 @@
 /**
- * Reads what the guest script (guestScript.sh) says on the second serial port. Pure.
+ * Reads what the guest script (guestScript.sh) says on its port. Pure.
  *
  * Nothing but one whole report with this run's nonce, size and digest counts: a report that is cut
  * short, sent twice, altered on the way or made up can never look like a pass.
@@ -66,7 +66,7 @@ const reportSchema = z
     "machine-id": z.string(),
     sshd: z.enum(["yes", "no"]),
     "ssh-host-keys": count,
-    firmware: z.enum(["bios", "uefi"]),
+    firmware: z.enum(["bios", "uefi", "open-firmware"]),
     /** The EFI variable's value; absent without UEFI, or with one that cannot do it. */
     "secure-boot": z.enum(["0", "1", "absent"]),
   })

@@ -4,16 +4,14 @@ import { constants } from "node:fs";
 import { access, stat } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { execa } from "execa";
-import type { Architecture } from "../../definitions/definition.ts";
 import { UserError } from "../../errors.ts";
 import { availableMemoryMiB } from "../capacity.ts";
-import { isolation, qemuProgram } from "./qemu.ts";
-import { uefiFiles } from "./qemuArguments.ts";
+import { firmwareFilesOf, machineTypes } from "./machineTypes.ts";
+import { isolation } from "./qemu.ts";
 import type { BootCheckRequest } from "./request.ts";
 
 /** Programs, and the Debian packages they come from. */
 const programPackages = {
-  [qemuProgram]: "qemu-system-x86",
   "qemu-img": "qemu-utils",
   mformat: "mtools",
   mcopy: "mtools",
@@ -24,18 +22,8 @@ const programPackages = {
 /** What qemu itself takes beside the guest's memory, with room for this program: measured 150 MiB. */
 const memoryBesideGuestMiB = 256;
 
-/** Node's names for the architectures of images. */
-const hostArchitectures: Readonly<Record<Architecture, string>> = {
-  amd64: "x64",
-  arm64: "arm64",
-  ppc64el: "ppc64",
-  riscv64: "riscv64",
-};
-
 /** Facts about this machine that a check depends on; given by tests, found out otherwise. */
 export interface Host {
-  /** As in `process.arch`. */
-  readonly architecture: string;
   /** Directories with programs, as in PATH. */
   readonly path: string;
   readonly availableMemoryMiB: number;
@@ -44,7 +32,6 @@ export interface Host {
 /** This machine. */
 export function thisHost(): Host {
   return {
-    architecture: process.arch,
     path: process.env.PATH ?? "",
     availableMemoryMiB: availableMemoryMiB(),
   };
@@ -55,23 +42,11 @@ export async function requireAll(
   request: BootCheckRequest,
   host: Host,
 ): Promise<void> {
-  requireArchitecture(request, host);
   requireMemory(request, host);
-  await requirePrograms(host);
+  await requirePrograms(request, host);
   await requireFirmware(request);
   await requireIsolation();
   await requireRoom(request);
-}
-
-function requireArchitecture(
-  { definition }: BootCheckRequest,
-  host: Host,
-): void {
-  const { architecture, name } = definition;
-  if (host.architecture === hostArchitectures[architecture]) return;
-  throw new UserError(
-    `${name} is an image for ${architecture}, and this machine is ${host.architecture}. Run its boot check on a machine of the image's architecture.`,
-  );
 }
 
 function requireMemory({ definition }: BootCheckRequest, host: Host): void {
@@ -83,11 +58,19 @@ function requireMemory({ definition }: BootCheckRequest, host: Host): void {
   );
 }
 
-async function requirePrograms(host: Host): Promise<void> {
-  for (const [program, debianPackage] of Object.entries(programPackages)) {
+async function requirePrograms(
+  { definition }: BootCheckRequest,
+  host: Host,
+): Promise<void> {
+  const machine = machineTypes[definition.architecture];
+  const programs = {
+    [machine.program]: machine.debianPackage,
+    ...programPackages,
+  };
+  for (const [program, debianPackage] of Object.entries(programs)) {
     if (await isInPath(program, host.path)) continue;
     throw new UserError(
-      `A boot check needs ${program}, which is not on PATH. Install the Debian package ${debianPackage}.`,
+      `A boot check of ${definition.architecture} needs ${program}, which is not on PATH. Install the Debian package ${debianPackage}.`,
     );
   }
 }
@@ -100,12 +83,15 @@ async function isInPath(program: string, path: string): Promise<boolean> {
   return found.includes(true);
 }
 
-async function requireFirmware({ firmware }: BootCheckRequest): Promise<void> {
-  if (firmware === "bios") return;
-  for (const file of Object.values(uefiFiles[firmware])) {
-    if (await isUsable(file, "R_OK")) continue;
+async function requireFirmware({
+  definition,
+  firmware,
+}: BootCheckRequest): Promise<void> {
+  const files = firmwareFilesOf(definition.architecture, firmware);
+  for (const file of [files?.code, files?.variables]) {
+    if (file === undefined || (await isUsable(file, "R_OK"))) continue;
     throw new UserError(
-      `A boot check by ${firmware} needs ${file}, which cannot be read. Install the Debian package ovmf.`,
+      `A boot check of ${definition.architecture} by ${firmware} needs ${file}, which cannot be read. Install the Debian package ${files?.debianPackage}.`,
     );
   }
 }

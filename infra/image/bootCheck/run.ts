@@ -9,7 +9,7 @@ import { ConsoleLogin } from "./login.ts";
 import type { Nonce } from "./nonce.ts";
 import type { Ending, Milestone, Observation } from "./observation.ts";
 import { type Qemu, type QemuEnd, startQemu } from "./qemu.ts";
-import { type Machine, qemuArguments } from "./qemuArguments.ts";
+import type { Machine } from "./qemuArguments.ts";
 import { Qmp, type QmpEvent } from "./qmp.ts";
 import { parseReport, type ReportState, reportLimitBytes } from "./report.ts";
 import type { OutputFiles } from "./request.ts";
@@ -99,7 +99,7 @@ class Watch {
     if (run.consoleCommand !== undefined) {
       this.#login = new ConsoleLogin(run.consoleCommand);
     }
-    this.#qemu = startQemu(qemuArguments(run.machine));
+    this.#qemu = startQemu(run.machine);
     this.#qmp = new Qmp(this.#socket("control"), (event) =>
       this.#onEvent(event),
     );

@@ -1,6 +1,6 @@
 /**
  * Puts a disk together from a directory: GPT, FAT with the EFI boot loaders, ext4 with the root file system,
- * GRUB's BIOS stages. No loop device, no mount, no root of the host.
+ * GRUB's stages for BIOS or Open Firmware. No loop device, no mount, no root of the host.
  *
  * Everything that could differ between two equal builds is fixed: identifiers, dates, the order of files.
  */
@@ -15,9 +15,11 @@ import {
 } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
+import type { Architecture } from "../../definitions/definition.ts";
 import { bootSector, coreImageAt } from "./biosBoot.ts";
 import {
   type DiskIdentity,
+  type Partition,
   partitionsOf,
   sectorBytes,
   sfdiskScript,
@@ -25,7 +27,8 @@ import {
 
 /** What a disk is made of. */
 export interface DiskContents {
-  /** The finished root file system, `/boot/efi` and `/boot/grub/i386-pc` included. */
+  readonly architecture: Architecture;
+  /** The finished root file system, with `/boot/efi` and GRUB's images in `/boot/grub` for what the disk has of those. */
   readonly target: string;
   /** An empty directory in memory, as large again as the target. */
   readonly scratch: string;
@@ -53,25 +56,25 @@ export async function assembleDisk(
   disk: string,
   contents: DiskContents,
 ): Promise<void> {
-  const { identity, sizeGiB, target } = contents;
-  const partitions = partitionsOf(sizeGiB, identity);
+  const { architecture, identity, sizeGiB, target } = contents;
+  const partitions = partitionsOf(architecture, sizeGiB, identity);
+  const { bios, prep, esp, root } = partitions;
   const efi = join(contents.scratch, "efi");
-  await execa("mv", [join(target, "boot/efi"), efi]);
-  await mkdir(join(target, "boot/efi"), { mode: 0o700 });
+  if (esp !== undefined) {
+    await execa("mv", [join(target, "boot/efi"), efi]);
+    await mkdir(join(target, "boot/efi"), { mode: 0o700 });
+  }
   const tree = await orderedCopy(contents);
 
   await writeFile(disk, "", { flag: "wx" });
   await truncate(disk, sizeGiB * 1024 ** 3);
   await execa("sfdisk", ["--quiet", disk], {
-    input: sfdiskScript(identity, [
-      partitions.bios,
-      partitions.esp,
-      partitions.root,
-    ]),
+    input: sfdiskScript(identity, partitions),
   });
-  await makeRootFileSystem(disk, tree, partitions.root, contents);
-  await makeEfiFileSystem(disk, efi, partitions.esp, contents);
-  await writeBiosBoot(disk, tree, partitions.bios.startSector);
+  await makeRootFileSystem(disk, tree, root, contents);
+  if (esp !== undefined) await makeEfiFileSystem(disk, efi, esp, contents);
+  if (bios !== undefined) await writeBiosBoot(disk, tree, bios.startSector);
+  if (prep !== undefined) await writePrep(disk, tree, prep);
 }
 
 /**
@@ -249,11 +252,40 @@ async function writeBiosBoot(
     await readFile(join(directory, "core.img")),
     coreSector,
   );
+  await writeAt(disk, [
+    [0, first],
+    [coreSector, core],
+  ]);
+}
+
+/** Open Firmware loads the program that fills the PReP partition from its first sector on. */
+async function writePrep(
+  disk: string,
+  tree: string,
+  { startSector, sectors }: Partition,
+): Promise<void> {
+  const core = await readFile(
+    join(tree, "boot/grub/powerpc-ieee1275/core.elf"),
+  );
+  if (core.length > sectors * sectorBytes) {
+    throw new Error(
+      `GRUB's core.elf has ${core.length} bytes, more than its partition.`,
+    );
+  }
+  await writeAt(disk, [[startSector, core]]);
+}
+
+/** Writes bytes to the sectors of a disk. */
+async function writeAt(
+  disk: string,
+  parts: readonly (readonly [sector: number, bytes: Uint8Array])[],
+): Promise<void> {
   const file = await open(disk, "r+");
   try {
-    await file.write(first, 0, first.length, 0);
+    for (const [sector, bytes] of parts) {
+      await file.write(bytes, 0, bytes.length, sector * sectorBytes);
+    }
     // The store forces the whole disk out when it takes it in.
-    await file.write(core, 0, core.length, coreSector * sectorBytes);
   } finally {
     await file.close();
   }

@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { execa } from "execa";
 import { BuildError, InterruptedError } from "../../errors.ts";
 import { withPrivateDirectory } from "../../store/directories.ts";
+import { isNative } from "../nativeArchitecture.ts";
 import { systemPath } from "./preconditions.ts";
 import {
   type BuildEvent,
@@ -23,6 +24,9 @@ export interface FinishedBuild extends BuildResult {
   /** Seconds spent in each phase, in order. */
   readonly phaseSeconds: Readonly<Record<string, number>>;
 }
+
+/** How much longer a build may take whose programs are translated one instruction at a time (decision 13). */
+const foreignBuildFactor = 3;
 
 /** Told now and then: what a build is doing. `elapsedSeconds` counts from its start. */
 export type ProgressListener = (progress: {
@@ -96,6 +100,10 @@ async function runBuild(
     }
   };
 
+  const { build, architecture } = request.definition;
+  const timeoutSeconds =
+    build.timeoutSeconds * (isNative(architecture) ? 1 : foreignBuildFactor);
+
   const child = execa(
     "unshare",
     [
@@ -116,7 +124,7 @@ async function runBuild(
       env: { PATH: systemPath },
       // The current directory may be one that the build hides from itself, such as one below /tmp.
       cwd: "/",
-      timeout: request.definition.build.timeoutSeconds * 1000,
+      timeout: timeoutSeconds * 1000,
       ...(signal === undefined ? {} : { cancelSignal: signal }),
     },
   );
@@ -142,7 +150,7 @@ async function runBuild(
     throw new InterruptedError(`The build of ${name} ${how} ${where}`);
   }
   const reason = ended.timedOut
-    ? `took longer than ${request.definition.build.timeoutSeconds} s (build.timeoutSeconds of its definition)`
+    ? `took longer than ${timeoutSeconds} s (build.timeoutSeconds of its definition${isNative(architecture) ? "" : `, times ${foreignBuildFactor} for a foreign architecture`})`
     : `failed: ${await lastLine(logPath)}`;
   throw new BuildError(`The build of ${name} ${reason} ${where}`);
 }

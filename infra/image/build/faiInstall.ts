@@ -9,7 +9,7 @@ import { aptProgressFrom, readAptLine } from "./aptProgress.ts";
 import { sourcesText } from "./aptSources.ts";
 import { failuresIn, readFaiLogs } from "./faiLogs.ts";
 import { noFaiLogs } from "./faiStatus.ts";
-import type { DiskIdentity } from "./partitions.ts";
+import { type DiskIdentity, partitionsOf } from "./partitions.ts";
 import { mountRunIn, withMountsIn } from "./privateMounts.ts";
 import type { BuildEvent, BuildRequest, Phase } from "./request.ts";
 import type { Workspace } from "./workspace.ts";
@@ -173,6 +173,8 @@ export function faiEnvironment({
   workspace,
   identity,
 }: Installation): Record<string, string> {
+  const { architecture, disk } = request.definition;
+  const { esp } = partitionsOf(architecture, disk.sizeGiB, identity);
   return {
     // FAI's own programs, on top of where a Debian has its.
     PATH: "/usr/lib/fai:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -187,7 +189,7 @@ export function faiEnvironment({
     // apt itself says which names it does not know; FAI would read the whole archive for that.
     FAI_DISABLE_PACKAGE_NAME_CHECK: "1",
     IMAGE_ROOT_PARTUUID: identity.rootPartUuid,
-    IMAGE_ESP_PARTUUID: identity.espPartUuid,
+    IMAGE_ESP_PARTUUID: esp?.uuid ?? "",
     IMAGE_ROOT_FS_UUID: identity.rootFsUuid,
     IMAGE_EPOCH: String(request.archive.epochSeconds),
   };

@@ -19,6 +19,7 @@ import {
   installWithFai,
   prepareFai,
 } from "./faiInstall.ts";
+import { enableArchitecture } from "./foreignPrograms.ts";
 import { makeMinimalSystem } from "./minimalSystem.ts";
 import {
   borrowPackages,
@@ -56,6 +57,7 @@ async function build(request: StartedBuild): Promise<BuildResult> {
 
   tell({ kind: "phase", phase: "prepare" });
   const workspace = await prepareWorkspace(request);
+  await enableArchitecture(definition.architecture);
   const { archives, cache, target } = workspace;
   const log = process.stdout;
   const installation = { request, workspace, identity, log, tell };
@@ -79,6 +81,7 @@ async function build(request: StartedBuild): Promise<BuildResult> {
   await forgetUnused(packageCache, cachedNameOf(packages));
   requireRoom(definition.disk.sizeGiB, await filesMiB(target));
   await assembleDisk(join(workspace.output, "disk.raw"), {
+    architecture: definition.architecture,
     target,
     scratch: workspace.scratch,
     identity,

@@ -23,8 +23,9 @@ export async function makeMinimalSystem(
       "--variant=minbase",
       "--format=directory",
       `--architectures=${definition.architecture}`,
-      // Root of a user namespace cannot make device nodes: the build's own are mounted there.
-      "--skip=output/dev",
+      // Root of a user namespace cannot make device nodes: the build's own are mounted there. Whether programs of the
+      // architecture run has been tried (foreignPrograms.ts), which mmdebstrap would use a package of its own for.
+      "--skip=output/dev,check/qemu",
       '--aptopt=APT::Sandbox::User "root"',
       '--aptopt=Acquire::Languages "none"',
       // FAI brings the image's own sources.

@@ -2,9 +2,11 @@
 
 import { readFile, statfs } from "node:fs/promises";
 import { userInfo } from "node:os";
+import { fileURLToPath } from "node:url";
 import { execa } from "execa";
 import type { Definition } from "../../definitions/definition.ts";
 import { UserError } from "../../errors.ts";
+import { isNative, runnerTag } from "../nativeArchitecture.ts";
 
 /** Programs of a build, and the Debian package that has each. */
 const programs: Readonly<Record<string, string>> = {
@@ -86,17 +88,29 @@ export function subordinateIds(
   return Math.max(0, ...sizes);
 }
 
+/** A build runs the image's own programs: tries that where they are foreign, in a user namespace as builds have it. */
 async function requireArchitecture({
   name,
   architecture,
 }: Definition): Promise<void> {
-  const { stdout: own } = await execa("dpkg", ["--print-architecture"]);
-  if (own !== architecture) {
-    throw new UserError(
-      `${name} is for ${architecture}, and this machine is ${own}. Build it on a machine of its own architecture, ` +
-        "or take it out of cloud-images:definitions in the stack's configuration.",
-    );
-  }
+  if (isNative(architecture)) return;
+  const { exitCode, stderr } = await execa(
+    "unshare",
+    [
+      ...["--user", "--map-root-user", "--mount"],
+      process.execPath,
+      fileURLToPath(new URL("tryArchitecture.ts", import.meta.url)),
+      architecture,
+    ],
+    { reject: false },
+  );
+  if (exitCode === 0) return;
+  throw new UserError(
+    `${name} cannot be built here, as this machine cannot run ${architecture} programs: ${stderr.trim()}. ` +
+      "Install an emulator (apt-get install qemu-user-static); before Linux 6.7 the machine has to register it as well " +
+      "(apt-get install binfmt-support). " +
+      `Or build it on a runner with the tag ${runnerTag(architecture)}.`,
+  );
 }
 
 async function requireDisk(

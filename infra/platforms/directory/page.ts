@@ -156,6 +156,8 @@ const firmwareNames: Readonly<Record<Firmware, string>> = {
   bios: "BIOS",
   uefi: "UEFI",
   "uefi-secure-boot": "UEFI, Secure Boot",
+  "u-boot": "UEFI (U-Boot)",
+  "open-firmware": "Open Firmware",
 };
 
 const accelerationNames = { kvm: "KVM", tcg: "emulated" } as const;
@@ -293,17 +295,24 @@ function pageBootCheck(
 function bootCommandsOf(record: PublicationRecord): PageImage["bootCommands"] {
   const file = fileOf(record, "qcow2");
   if (file === undefined) return [];
-  const { firmware, memoryMiB } = record.definition.bootCheck;
+  const { architecture, bootCheck } = record.definition;
+  const { memoryMiB } = bootCheck;
   const qcow2 = fileName(file.path);
-  const command = (firmware: "bios" | "uefi") =>
-    bootCommand({ qcow2, memoryMiB, firmware }).join(" \\\n  ");
-  const bios = firmware.includes("bios")
-    ? [{ firmware: "BIOS", command: command("bios") }]
-    : [];
-  const uefi = firmware.some((each) => each !== "bios")
-    ? [{ firmware: "UEFI", command: command("uefi") }]
-    : [];
-  return [...bios, ...uefi];
+  // The command is the same with and without Secure Boot.
+  const firmware = new Set(
+    bootCheck.firmware.map((each) =>
+      each === "uefi-secure-boot" ? "uefi" : each,
+    ),
+  );
+  return [...firmware].map((each) => ({
+    firmware: firmwareNames[each],
+    command: bootCommand({
+      qcow2,
+      architecture,
+      memoryMiB,
+      firmware: each,
+    }).join(" \\\n  "),
+  }));
 }
 
 function olderVersion(record: PublicationRecord): OlderVersion {

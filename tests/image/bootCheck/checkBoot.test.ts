@@ -159,7 +159,12 @@ test.each(["bios", "uefi-secure-boot"] as const)(
   "translation passes for working acceleration on the machine for %s",
   async (firmware) => {
     await withDirectory(async (directory) => {
-      expect(await probe("tcg", firmware, directory, never)).toBe(true);
+      const machine = {
+        acceleration: "tcg",
+        architecture: "amd64",
+        firmware,
+      } as const;
+      expect(await probe(machine, directory, never)).toBe(true);
     });
   },
 );

@@ -6,7 +6,7 @@ import {
 } from "../../../infra/image/bootCheck/delivery.ts";
 import { definitionWith, nonce } from "./fixtures.ts";
 
-const command = `sh /dev/disk/by-id/virtio-boot-check ${nonce}`;
+const command = `sh /dev/disk/by-id/virtio-boot-check ${nonce} /dev/ttyS1`;
 
 /** Names and texts of the credentials in SMBIOS strings. */
 function credentialsIn(strings: readonly string[]): Record<string, string> {
@@ -74,3 +74,14 @@ test.each([0, 1, 511, 512, 513])(
     expect(disk.toString().trimEnd()).toBe("#".repeat(length));
   },
 );
+
+test("where there is one serial port, the script reports on a virtio port", () => {
+  const definition = definitionWith({ report: "console" });
+  const { consoleCommand } = deliveryFor(
+    { ...definition, architecture: "riscv64" },
+    nonce,
+  );
+  expect(consoleCommand).toBe(
+    `sh /dev/disk/by-id/virtio-boot-check ${nonce} /dev/virtio-ports/boot-check.report`,
+  );
+});

@@ -98,6 +98,18 @@ describe("a report", () => {
     expect(problems(secure, expected)).toEqual([]);
   });
 
+  test("of UEFI is right for U-Boot, and of Open Firmware for POWER", () => {
+    const uBoot = { ...expectation, firmware: "u-boot" } as const;
+    const power = { ...expectation, firmware: "open-firmware" } as const;
+    expect(problems(reporting({ firmware: "uefi" }), uBoot)).toEqual([]);
+    expect(problems(reporting({ firmware: "open-firmware" }), power)).toEqual(
+      [],
+    );
+    expect(problems(reporting({ firmware: "bios" }), power)).toEqual([
+      "the firmware is Open Firmware: the system found itself on BIOS",
+    ]);
+  });
+
   test("of an image without sshd needs no host keys", () => {
     const observation = reporting({ hasSshd: false, sshHostKeys: 0 });
     expect(problems(observation)).toEqual([]);

@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import {
+  architectures,
   type Firmware,
-  firmwares,
+  firmwaresOf,
 } from "../../../infra/definitions/definition.ts";
 import {
   type Machine,
@@ -10,6 +11,7 @@ import {
 
 function machineWith(changes: Partial<Machine> = {}): Machine {
   return {
+    architecture: "amd64",
     firmware: "bios",
     acceleration: "tcg",
     memoryMiB: 1536,
@@ -34,7 +36,7 @@ function joined(machine: Machine): string {
   return qemuArguments(machine).join(" ");
 }
 
-test.each(firmwares)(
+test.each(firmwaresOf.amd64)(
   "%s: the machine has a display, two serial ports and no second chance",
   (firmware) => {
     const text = joined(machineWith({ firmware }));
@@ -76,6 +78,52 @@ test.each<[Firmware, string | undefined, string, boolean]>([
   expect(valuesOf("-global", machine)).toEqual(
     secure ? ["driver=cfi.pflash01,property=secure,value=on"] : [],
   );
+});
+
+const foreign = architectures.filter((each) => each !== "amd64");
+
+test.each(foreign)(
+  "%s: the machine has a display that is no console, and reports on a virtio port",
+  (architecture) => {
+    for (const firmware of firmwaresOf[architecture]) {
+      const machine = machineWith({ architecture, firmware });
+      expect(valuesOf("-vga", machine)).toEqual(["none"]);
+      expect(valuesOf("-serial", machine)).toEqual(["chardev:console"]);
+      expect(valuesOf("-device", machine)).toEqual(
+        expect.arrayContaining([
+          "virtio-gpu-pci",
+          "virtio-serial-pci",
+          "virtserialport,chardev=report,name=boot-check.report",
+        ]),
+      );
+      expect(joined(machine)).not.toContain("smm");
+    }
+  },
+);
+
+test("arm64: Secure Boot is a matter of the firmware's files alone", () => {
+  const machine = machineWith({
+    architecture: "arm64",
+    firmware: "uefi-secure-boot",
+  });
+  expect(valuesOf("-machine", machine)).toEqual(["virt"]);
+  expect(valuesOf("-global", machine)).toEqual([]);
+  expect(valuesOf("-drive", machine).slice(0, 2)).toEqual([
+    "if=pflash,unit=0,format=raw,readonly=on,file=/usr/share/AAVMF/AAVMF_CODE.ms.fd",
+    "if=pflash,unit=1,format=raw,file=/work/variables.fd",
+  ]);
+});
+
+test("riscv64 starts with U-Boot, ppc64el with what qemu brings", () => {
+  const riscv64 = machineWith({ architecture: "riscv64", firmware: "u-boot" });
+  expect(valuesOf("-kernel", riscv64)).toEqual([
+    "/usr/lib/u-boot/qemu-riscv64_smode/uboot.elf",
+  ]);
+  const ppc64el = machineWith({
+    architecture: "ppc64el",
+    firmware: "open-firmware",
+  });
+  expect(joined(ppc64el)).not.toMatch(/-kernel|pflash|debugcon/);
 });
 
 test("translation runs in several threads, on a processor without cmpxchg16b", () => {

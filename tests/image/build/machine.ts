@@ -1,6 +1,6 @@
 /** Machines that lack something: mount namespaces of this one in which it is hidden or replaced. */
 
-import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
@@ -9,7 +9,11 @@ import type { Definition } from "../../../infra/definitions/definition.ts";
 /** How a machine differs from this one. */
 export interface Machine {
   /** Paths of files, and what these have there; an empty text hides a program. */
-  readonly files?: Readonly<Record<string, string>>;
+  readonly files?: Readonly<Record<string, string | Uint8Array>>;
+  /** Directories that have just these files there; an empty list hides what is in them. */
+  readonly directories?: Readonly<
+    Record<string, Readonly<Record<string, string | Uint8Array>>>
+  >;
   /** The user; root when left out. */
   readonly uid?: number;
   /** Size of the file system that the disk is to be written to; this machine's when left out. */
@@ -29,8 +33,18 @@ export async function verdictOn(
     ).entries()) {
       const file = join(directory, String(index));
       await writeFile(file, text);
-      await chmod(file, text.startsWith("#!") ? 0o755 : 0o644);
+      await chmod(file, String(text).startsWith("#!") ? 0o755 : 0o644);
       mounts.push(`mount --bind ${file} ${path}`);
+    }
+    for (const [index, [path, files]] of Object.entries(
+      machine.directories ?? {},
+    ).entries()) {
+      const source = join(directory, `directory-${index}`);
+      await mkdir(source);
+      for (const [name, content] of Object.entries(files)) {
+        await writeFile(join(source, name), content, { mode: 0o755 });
+      }
+      mounts.push(`mount --bind ${source} ${path}`);
     }
     const output = join(directory, "output");
     mounts.push(`mkdir ${output}`);

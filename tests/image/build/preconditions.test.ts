@@ -1,8 +1,23 @@
+import { existsSync } from "node:fs";
+import { release } from "node:os";
 import { execa } from "execa";
 import { describe, expect, it } from "vitest";
+import type { DefinitionName } from "../../../infra/definitions/definition.ts";
 import { subordinateIds } from "../../../infra/image/build/preconditions.ts";
+import { smallestProgram } from "../../../infra/image/build/smallestProgram.ts";
+import { isNative } from "../../../infra/image/nativeArchitecture.ts";
 import { definitionWith } from "../../definitions/fixtures.ts";
 import { type Machine, verdictOn } from "./machine.ts";
+
+/** Machines that have registered emulators for everybody: their builds get by without one of their own. */
+const hasForeignPrograms = existsSync("/proc/sys/fs/binfmt_misc/status");
+
+/** From Linux 6.7 on, a user namespace has binary formats of its own. */
+const [major = 0, minor = 0] = release().split(".").map(Number);
+const namespacesHaveFormats = major > 6 || (major === 6 && minor >= 7);
+
+/** Fewer than any of the smallest programs has of instructions. */
+const smallestCodeBytes = 12;
 
 describe("the subordinate ids of a user", () => {
   const file = "root:100000:65536\nbuilder:165536:1000\n1001:200000:65536\n";
@@ -78,14 +93,51 @@ describe("before a build starts", () => {
     },
   );
 
-  it("an image for another architecture is refused", async () => {
-    const files = {
-      ...ordinary,
-      [await pathOf("dpkg")]: "#!/bin/sh\necho arm64\n",
-    };
-    expect(await verdict({ files })).toBe(
-      "UserError: debian-13-tiny-amd64 is for amd64, and this machine is arm64. Build it on a machine of its own architecture, " +
-        "or take it out of cloud-images:definitions in the stack's configuration.",
+  /** Machines that run no programs of an architecture, or all that an interpreter is told of. */
+  describe("for another architecture", () => {
+    const foreign = definitionWith({
+      name: "debian-13-tiny-arm64" as DefinitionName,
+      architecture: isNative("arm64") ? "amd64" : "arm64",
+    });
+    const own = isNative("arm64") ? "arm64" : "amd64";
+    const qemu = isNative("arm64") ? "qemu-x86_64" : "qemu-aarch64";
+    /** What tells programs of the architecture from others is their 19th byte. */
+    const registration = `:${qemu}:M:18:\\x${isNative("arm64") ? "3e" : "b7"}::/usr/lib/binfmt.d/interpreter:`;
+    const verdictWith = (
+      registered: Readonly<Record<string, Uint8Array | string>>,
+    ) =>
+      verdictOn(
+        { files: ordinary, directories: { "/usr/lib/binfmt.d": registered } },
+        foreign,
+      );
+
+    it.skipIf(hasForeignPrograms)(
+      "a machine without an emulator is refused, with the cure and the runner that can",
+      async () => {
+        expect(await verdictWith({})).toBe(
+          `UserError: debian-13-tiny-arm64 cannot be built here, as this machine cannot run ${foreign.architecture} programs: ` +
+            `/usr/lib/binfmt.d/${qemu}.conf is missing. Install an emulator (apt-get install qemu-user-static); ` +
+            "before Linux 6.7 the machine has to register it as well (apt-get install binfmt-support). " +
+            `Or build it on a runner with the tag arch-${foreign.architecture}.`,
+        );
+      },
+    );
+
+    it.skipIf(hasForeignPrograms || !namespacesHaveFormats)(
+      "one with an emulator that works will do, and one with an emulator that does not will not",
+      async () => {
+        const emulator = (interpreter: Uint8Array) => ({
+          [`${qemu}.conf`]: registration,
+          interpreter,
+        });
+        // It ends with the code that the program it is given would end with.
+        expect(await verdictWith(emulator(smallestProgram(own)))).toBe("fine");
+        const broken = smallestProgram(own);
+        broken.fill(0xf4, broken.length - smallestCodeBytes);
+        expect(await verdictWith(emulator(broken))).toContain(
+          `the interpreter of /usr/lib/binfmt.d/${qemu}.conf was registered and does not work.`,
+        );
+      },
     );
   });
 
