@@ -61,11 +61,12 @@ async function build(
   await mkdir(outputDirectory, { recursive: true });
   await requireBuildMachine(definition, outputDirectory);
   const files = await readConfigSpace(configSpace);
+  const builder = await builderVersion();
   const key = imageKey({
     definition,
     archive,
     configSpace: filesOfDefinition(files, definition),
-    builder: await builderVersion(),
+    builder,
   });
   const { phaseSeconds } = await buildImage(
     {
@@ -73,6 +74,7 @@ async function build(
       key,
       archive,
       configSpace,
+      builder,
       outputDirectory,
       cacheDirectory: join(cacheDirectory, "build"),
     },

@@ -169,6 +169,7 @@ async function build(
         key,
         archive,
         configSpace: projectPath(inputs.configSpace),
+        builder: sources.builder,
         outputDirectory,
         cacheDirectory: projectPath(inputs.cache),
       },

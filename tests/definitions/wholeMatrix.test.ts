@@ -91,6 +91,43 @@ describe("the keys of the matrix", () => {
   });
 });
 
+describe("the layers of the matrix", () => {
+  const layersOf = (name: string) => {
+    const found = images.find(({ definition }) => definition.name === name);
+    const { classes = [], layers = [] } = found?.definition ?? {};
+    return layers.map((count) => classes.slice(0, count).join(" "));
+  };
+
+  it("end with what all variants share, and with what each variant extends", () => {
+    expect(layersOf("debian-13-ec2-amd64")).toEqual([
+      "DEBIAN TRIXIE AMD64 SIGNED_EFI",
+      "DEBIAN TRIXIE AMD64 SIGNED_EFI CLOUD_KERNEL",
+      "DEBIAN TRIXIE AMD64 SIGNED_EFI CLOUD_KERNEL CLOUD_INIT",
+    ]);
+    expect(layersOf("debian-12-nocloud-ppc64el")).toEqual([
+      "DEBIAN PPC64EL",
+      "DEBIAN PPC64EL GENERIC_KERNEL",
+    ]);
+  });
+
+  it("are the same for all images of a release and an architecture that have the same kernel", () => {
+    for (const { definition } of images) {
+      const { classes, layers, release, architecture } = definition;
+      const others = images.filter(
+        ({ definition: other }) =>
+          other.release.codename === release.codename &&
+          other.architecture === architecture &&
+          other.classes.includes("CLOUD_KERNEL") ===
+            classes.includes("CLOUD_KERNEL"),
+      );
+      const withKernel = classes.slice(0, layers[1]);
+      for (const { definition: other } of others) {
+        expect(other.classes.slice(0, layers[1])).toEqual(withKernel);
+      }
+    }
+  });
+});
+
 describe("in a copy of the definitions", () => {
   let copy: string;
   beforeEach(async () => {

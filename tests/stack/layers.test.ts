@@ -56,6 +56,7 @@ describe("an image", { timeout: 10 * minutes }, () => {
         definition,
         archive,
         key: "a".repeat(64) as ImageKey,
+        builder: "b",
         configSpace: projectPath("image-definitions/fai"),
         outputDirectory: output,
         cacheDirectory: join(directory, "cache"),

@@ -2,7 +2,6 @@
 
 import { cp, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { execa } from "execa";
 import { BuildError } from "../../errors.ts";
 import { aptProgressFrom, readAptLine } from "./aptProgress.ts";
@@ -62,11 +61,12 @@ export async function installPackages(
   installation: Installation,
   classes: readonly string[],
 ): Promise<void> {
-  const { archives, configSpace, scratch, target } = installation.workspace;
+  const { archives, builder, configSpace, scratch, target } =
+    installation.workspace;
   const logs = join(scratch, "layer");
   await rm(logs, { recursive: true, force: true });
   await mkdir(logs);
-  const program = fileURLToPath(new URL("layerInstall.sh", import.meta.url));
+  const program = join(builder, "layerInstall.sh");
   const environment = {
     FAI: configSpace,
     FAI_ROOT: target,

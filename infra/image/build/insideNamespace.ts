@@ -116,6 +116,7 @@ async function makeLayer(
 async function prepareWorkspace(request: StartedBuild): Promise<Workspace> {
   const { cacheDirectory, configSpace, outputDirectory } = request;
   const outside = {
+    builder: import.meta.dirname,
     cache: cacheDirectory,
     output: outputDirectory,
     configSource: configSpace,

@@ -9,6 +9,8 @@ export interface BuildRequest {
   readonly definition: Definition;
   readonly key: ImageKey;
   readonly archive: ArchiveState;
+  /** Digest over the builder's sources. */
+  readonly builder: string;
   /** The config space: `image-definitions/fai`. */
   readonly configSpace: string;
   /** Gets `disk.raw`; an empty directory on the store's file system. */

@@ -4,7 +4,6 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { readConfigSpace } from "../../definitions/configSpace.ts";
 import { holdLock } from "../../store/directoryLock.ts";
-import { builderVersion } from "../builderVersion.ts";
 import { isKept, keepLayer, unpackLayer } from "./layerCache.ts";
 import { layersOf } from "./layers.ts";
 import { forgetUnused } from "./packageCache.ts";
@@ -23,14 +22,14 @@ export async function provideRootFileSystem(
   { archives, cache, configSource, target }: Workspace,
   make: LayerMaker,
 ): Promise<void> {
-  const { archive, definition } = request;
+  const { archive, builder, definition } = request;
   const directory = join(cache, "layers");
   await mkdir(directory, { recursive: true });
   const layers = layersOf(
     definition,
     archive,
     await readConfigSpace(configSource),
-    await builderVersion(),
+    builder,
   );
   await forgetUnused(directory, (file) =>
     layers.some(({ name }) => file.startsWith(name)),

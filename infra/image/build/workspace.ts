@@ -5,6 +5,8 @@ import { join } from "node:path";
 export interface Workspace {
   /** The root file system to be. */
   readonly target: string;
+  /** The builder's own directory, with its programs. */
+  readonly builder: string;
   /** The config space of the repository. */
   readonly configSource: string;
   /** A copy of it, with what this build adds. */
@@ -24,6 +26,7 @@ export function workspaceAt(root: string, privateDirectory: string): Workspace {
   const cache = join(root, "cache");
   return {
     target: join(root, "target"),
+    builder: join(root, "builder"),
     configSource: join(root, "configSource"),
     configSpace: join(root, "config"),
     scratch: join(root, "scratch"),

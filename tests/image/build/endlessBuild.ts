@@ -19,7 +19,6 @@ import type {
 import { keepLayer } from "../../../infra/image/build/layerCache.ts";
 import { layersOf } from "../../../infra/image/build/layers.ts";
 import type { BuildRequest } from "../../../infra/image/build/request.ts";
-import { builderVersion } from "../../../infra/image/builderVersion.ts";
 import { definitionWith } from "../../definitions/fixtures.ts";
 
 /** Says that it runs, leaves a process of its own session behind that minds no gentle signal, and waits. */
@@ -50,6 +49,7 @@ export function endlessRequest(
       suites: {},
       epochSeconds: 1_795_230_000,
     },
+    builder: "b",
     configSpace: join(directory, "fai"),
     outputDirectory: join(directory, "output"),
     cacheDirectory: join(directory, "cache"),
@@ -79,7 +79,7 @@ export async function withEndlessBuild(
       request.definition,
       request.archive,
       await readConfigSpace(configSpace),
-      await builderVersion(),
+      request.builder,
     );
     const layers = join(cacheDirectory, "layers");
     await mkdir(layers, { recursive: true });
