@@ -74,8 +74,6 @@ export async function keepLayer(
       `--directory=${target}`,
       ...keepingAll,
       "--one-file-system",
-      // Made again by apt when it is missed; a third of the layer otherwise.
-      "--exclude=./var/cache/apt/*.bin",
       ".",
     ],
     { buffer: false },
