@@ -38,7 +38,7 @@ describe("an image", { timeout: 15 * minutes }, () => {
     // Both kinds of firmware are tried by the test of the whole path.
     await editFile(
       inProject("image-definitions/debian.yaml"),
-      "firmware: [bios, uefi-secure-boot]",
+      "firmware: [bios, uefi-secure-boot, u-boot, open-firmware]",
       "firmware: [uefi-secure-boot]",
     );
   });

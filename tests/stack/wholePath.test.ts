@@ -49,7 +49,7 @@ describe("a stack with one image", { timeout: 10 * minutes }, () => {
     const directory = inProject("image-definitions/fai/scripts", className);
     await mkdir(directory, { recursive: true });
     await writeFile(join(directory, "10-it"), script, { mode: 0o755 });
-    await editDefinitions("CLOUD_INIT]", `CLOUD_INIT, ${className}]`);
+    await editDefinitions("[TIME_SYSTEMD]", `[TIME_SYSTEMD, ${className}]`);
   }
 
   function editDefinitions(from: string, to: string): Promise<void> {
@@ -250,7 +250,7 @@ describe("a stack with one image", { timeout: 10 * minutes }, () => {
       `#!/bin/sh\nset -e\nsed -i "s,root=PARTUUID=[^ ]*,root=/dev/sdz1," "$target/boot/grub/grub.cfg"\n`,
     );
     await editDefinitions(
-      "firmware: [bios, uefi-secure-boot]",
+      "firmware: [bios, uefi-secure-boot, u-boot, open-firmware]",
       "firmware: [bios]",
     );
     const { output, exitCode } = await runScript(project, "up");
