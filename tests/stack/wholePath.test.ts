@@ -251,7 +251,7 @@ describe("a stack with one image", { timeout: 10 * minutes }, () => {
     );
     await editDefinitions(
       "firmware: [bios, uefi-secure-boot, u-boot, open-firmware]",
-      "firmware: [bios]",
+      "firmware: [bios, u-boot, open-firmware]",
     );
     const { output, exitCode } = await runScript(project, "up");
     expect(output).toMatch(/failed its boot check by bios/);
