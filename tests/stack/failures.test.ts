@@ -141,9 +141,8 @@ describe("a stack whose image fails", { timeout: 5 * minutes }, () => {
     const { output, exitCode } = await up();
     expect(exitCode, output).toBe(0);
     expect(rowOf(output)).toEqual([name, "20261121-1", "published", "-"]);
-    expect(await filesBelow(inProject("public/trixie/20261121-1"))).toContain(
-      `${name}-20261121-1.qcow2`,
-    );
+    const published = inProject("public/trixie/dev/20261121-1");
+    expect(await filesBelow(published)).toContain(`${name}-20261121-1.qcow2`);
     expect(await listFailures(store)).toEqual([]);
     const again = await runScript(project, "pulumi", [
       "preview",
