@@ -140,7 +140,8 @@ export function stateTable(states: readonly ImageState[]): string {
     name,
     version ?? "none",
     state,
-    failures.map(({ log }) => log).join(" ") || "-",
+    // The boot checks of an image share a place for their logs.
+    [...new Set(failures.map(({ log }) => log))].join(" ") || "-",
   ]);
   const notes = states.flatMap(({ name, state, failures, retryAt }) =>
     failures.length === 0

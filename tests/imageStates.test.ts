@@ -115,6 +115,14 @@ describe("what a run made of an image", () => {
     },
   );
 
+  it("names a log once that several failures are in", () => {
+    const failures = [failure, { ...failure, step: "boot-uefi" } as const];
+    const found = stateOf(runOf(now), { ...oldOne, failures });
+    expect(stateTable([found ?? expect.fail()])).toMatch(
+      new RegExp(`^${name} +${old.version} +failed +/logs/it$`, "m"),
+    );
+  });
+
   it("is failed, too, when nothing says why", () => {
     const found = stateOf(runOf(now), oldOne) ?? expect.fail();
     expect(found.state).toBe("failed");
