@@ -40,6 +40,7 @@ export function imageDetails({
 /** Fields that no file says, and what they follow from. */
 const derived: ReadonlyMap<string, string> = new Map([
   ["name", "release.version, variant and architecture"],
+  ["layers", "classes that variants share, by what they extend"],
   ["bootCheck.report", "the release's systemd and the variant's cloudInit"],
 ]);
 
