@@ -17,6 +17,7 @@ import { join } from "node:path";
 import { execa } from "execa";
 import type { Architecture } from "../../definitions/definition.ts";
 import { bootSector, coreImageAt } from "./biosBoot.ts";
+import { orderFiles } from "./fileOrder.ts";
 import {
   type DiskIdentity,
   type Partition,
@@ -30,7 +31,7 @@ export interface DiskContents {
   readonly architecture: Architecture;
   /** The finished root file system, with `/boot/efi` and GRUB's images in `/boot/grub` for what the disk has of those. */
   readonly target: string;
-  /** An empty directory in memory, as large again as the target. */
+  /** A directory of the target's file system, for small files. */
   readonly scratch: string;
   readonly identity: DiskIdentity;
   readonly sizeGiB: number;
@@ -64,60 +65,17 @@ export async function assembleDisk(
     await execa("mv", [join(target, "boot/efi"), efi]);
     await mkdir(join(target, "boot/efi"), { mode: 0o700 });
   }
-  const tree = await orderedCopy(contents);
+  orderFiles(target, join(contents.scratch, "aside"), contents.epochSeconds);
 
   await writeFile(disk, "", { flag: "wx" });
   await truncate(disk, sizeGiB * 1024 ** 3);
   await execa("sfdisk", ["--quiet", disk], {
     input: sfdiskScript(identity, partitions),
   });
-  await makeRootFileSystem(disk, tree, root, contents);
+  await makeRootFileSystem(disk, target, root, contents);
   if (esp !== undefined) await makeEfiFileSystem(disk, efi, esp, contents);
-  if (bios !== undefined) await writeBiosBoot(disk, tree, bios.startSector);
-  if (prep !== undefined) await writePrep(disk, tree, prep);
-}
-
-/**
- * Copies the tree in the order of its names, with dates cut to the epoch: the order in which files are made
- * decides where mke2fs puts them.
- */
-async function orderedCopy({
-  target,
-  scratch,
-  epochSeconds,
-}: DiskContents): Promise<string> {
-  const tree = join(scratch, "tree");
-  await mkdir(tree);
-  await execa(
-    "tar",
-    [
-      "--create",
-      `--directory=${target}`,
-      "--sort=name",
-      "--numeric-owner",
-      "--xattrs",
-      "--xattrs-include=*",
-      "--one-file-system",
-      `--mtime=@${epochSeconds}`,
-      "--clamp-mtime",
-      ".",
-    ],
-    { buffer: false },
-  ).pipe(
-    "tar",
-    [
-      "--extract",
-      `--directory=${tree}`,
-      "--numeric-owner",
-      "--preserve-permissions",
-      "--same-owner",
-      "--xattrs",
-      "--xattrs-include=*",
-    ],
-    { buffer: false },
-  );
-  await execa("rm", ["-rf", target]);
-  return tree;
+  if (bios !== undefined) await writeBiosBoot(disk, target, bios.startSector);
+  if (prep !== undefined) await writePrep(disk, target, prep);
 }
 
 async function makeRootFileSystem(

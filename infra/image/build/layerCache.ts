@@ -1,12 +1,9 @@
 /** Layers kept between builds: a tar each, and beside it the tar's sha256, which says that it is whole. */
 
-import { createHash } from "node:crypto";
-import { createReadStream, createWriteStream } from "node:fs";
 import { readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { Readable, Transform } from "node:stream";
-import { pipeline } from "node:stream/promises";
 import { execa } from "execa";
+import { sha256OfFile } from "../../store/digest.ts";
 
 /** Whether there is a layer of that name, whatever its state. */
 export async function isKept(cache: string, name: string): Promise<boolean> {
@@ -29,23 +26,23 @@ export async function unpackLayer(
 ): Promise<boolean> {
   await empty(target);
   const wanted = await readFile(digestPath(cache, name), "utf8");
-  const hash = createHash("sha256");
-  const tar = execa(
-    "tar",
-    ["--extract", `--directory=${target}`, ...keepingAll, "--same-owner"],
-    { stdin: "pipe", reject: false, buffer: false },
-  );
-  try {
-    await pipeline(
-      createReadStream(tarPath(cache, name)),
-      hashing(hash),
-      tar.stdin,
-    );
-  } catch {
-    // What tar did not read of a file that is not a tar: its exit code says that.
-  }
-  const { exitCode } = await tar;
-  if (exitCode === 0 && hash.digest("hex") === wanted.trim()) return true;
+  const tar = tarPath(cache, name);
+  const [{ exitCode }, sha256] = await Promise.all([
+    execa(
+      "tar",
+      [
+        ...["--extract", `--file=${tar}`, `--directory=${target}`],
+        ...keepingAll,
+        "--same-owner",
+      ],
+      { reject: false, buffer: false },
+    ),
+    sha256OfFile(tar).then(
+      (digest) => digest.sha256,
+      () => undefined,
+    ),
+  ]);
+  if (exitCode === 0 && sha256 === wanted.trim()) return true;
   await forgetLayer(cache, name);
   await empty(target);
   return false;
@@ -66,28 +63,19 @@ export async function keepLayer(
   target: string,
   unfinished: string,
 ): Promise<void> {
-  const hash = createHash("sha256");
-  const tar = execa(
+  await execa(
     "tar",
     [
-      "--create",
-      `--directory=${target}`,
+      ...["--create", `--file=${unfinished}`, `--directory=${target}`],
       ...keepingAll,
       "--one-file-system",
       ".",
     ],
     { buffer: false },
   );
-  await Promise.all([
-    pipeline(
-      Readable.from(tar.stdout as AsyncIterable<Buffer>),
-      hashing(hash),
-      createWriteStream(unfinished),
-    ),
-    tar,
-  ]);
+  const { sha256 } = await sha256OfFile(unfinished);
   await rename(unfinished, tarPath(cache, name));
-  await writeFile(`${unfinished}.sha256`, `${hash.digest("hex")}\n`);
+  await writeFile(`${unfinished}.sha256`, `${sha256}\n`);
   await rename(`${unfinished}.sha256`, digestPath(cache, name));
 }
 
@@ -101,15 +89,6 @@ const keepingAll = [
 async function forgetLayer(cache: string, name: string): Promise<void> {
   await rm(digestPath(cache, name), { force: true });
   await rm(tarPath(cache, name), { force: true });
-}
-
-function hashing(hash: ReturnType<typeof createHash>): Transform {
-  return new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      hash.update(chunk);
-      done(null, chunk);
-    },
-  });
 }
 
 function tarPath(cache: string, name: string): string {
