@@ -1,16 +1,8 @@
 /** Packages kept between builds. Each one's name has its sha256, so that what was altered or cut short shows. */
 
-import { createHash } from "node:crypto";
-import {
-  link,
-  mkdir,
-  readdir,
-  readFile,
-  rm,
-  stat,
-  utimes,
-} from "node:fs/promises";
+import { link, mkdir, readdir, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
+import { sha256OfFile } from "../../store/digest.ts";
 import type { Package } from "../../store/records.ts";
 
 /** What no build has used for so long is removed: the archive has newer ones by then. */
@@ -31,7 +23,7 @@ export async function borrowPackages(
   for (const name of await readdir(cache)) {
     const [, sha256, aptName] = cachedName.exec(name) ?? [];
     const path = join(cache, name);
-    if (aptName === undefined || (await sha256OfFile(path)) !== sha256) {
+    if (aptName === undefined || (await sha256OfFile(path)).sha256 !== sha256) {
       await rm(path, { force: true });
       continue;
     }
@@ -51,7 +43,8 @@ export async function returnPackages(
   for (const name of await readdir(directory)) {
     if (!name.endsWith(".deb") || known.has(name)) continue;
     const path = join(directory, name);
-    const cached = join(cache, `${await sha256OfFile(path)}.${name}`);
+    const { sha256 } = await sha256OfFile(path);
+    const cached = join(cache, `${sha256}.${name}`);
     // apt gives it the archive's date; here it says when the package was last of use.
     await utimes(path, new Date(), new Date());
     // Another build may have been faster.
@@ -91,10 +84,4 @@ export function cachedNameOf(
     ),
   );
   return (name) => names.has(cachedName.exec(name)?.[2] ?? "");
-}
-
-async function sha256OfFile(path: string): Promise<string> {
-  return createHash("sha256")
-    .update(await readFile(path))
-    .digest("hex");
 }
