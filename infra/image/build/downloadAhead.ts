@@ -1,67 +1,69 @@
-/** Downloads an image's packages while the minimal system that they go into is still being made. */
+/** What is downloaded before there is a system to install into: package lists, then packages. */
 
-import { cp, mkdir, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
-import { aptSourcesOf, type Installation } from "./faiInstall.ts";
+import { BuildError } from "../../errors.ts";
+import { aptOptions, fetchLists } from "../archive.ts";
+import { faiEnvironment, type Installation } from "./faiInstall.ts";
 
 /**
- * Fills the archive directory with the packages of the image's classes, as far as apt can tell them beforehand, and
- * the target with the package lists. It may fail, or miss some: what is not there is downloaded when it is needed.
+ * Fetches the package lists of the image's sources.
  *
- * @param environment what FAI's programs run with
- * @param minimal resolves when the target directory has a system
+ * @returns the directory that has them, whose name is `lists`
+ * @throws {BuildError} with what apt says.
  */
-export async function downloadAhead(
-  { request, workspace, log }: Installation,
-  environment: Readonly<Record<string, string>>,
-  minimal: Promise<void>,
-): Promise<void> {
-  const { archives, configSpace, scratch, target } = workspace;
-  const state = join(scratch, "ahead");
-  const lists = join(state, "lists");
-  await mkdir(join(lists, "partial"), { recursive: true });
-  await writeFile(join(state, "status"), "");
-  const { classes, architecture } = request.definition;
-  const sources = join(state, "debian.sources");
-  await writeFile(sources, aptSourcesOf(request));
-  const aptOptions = [
-    `Dir::State=${state}`,
-    `Dir::State::lists=${lists}`,
-    `Dir::State::status=${state}/status`,
-    `Dir::Cache=${state}`,
-    `Dir::Cache::archives=${archives}`,
-    `Dir::Etc::sourcelist=${sources}`,
-    "Dir::Etc::sourceparts=/dev/null",
-    `APT::Architecture=${architecture}`,
-    `APT::Architectures=${architecture}`,
-  ].flatMap((option) => ["-o", option]);
-  const run = async (
-    program: string,
-    programArguments: readonly string[],
-    more: Readonly<Record<string, string>>,
-  ) => {
-    const child = execa(program, programArguments, {
-      all: true,
-      buffer: false,
-      reject: false,
-      stdin: "ignore",
-      extendEnv: false,
-      env: { ...environment, ...more },
-    });
-    child.all.pipe(log, { end: false });
-    return (await child).exitCode === 0;
-  };
+export async function fetchPackageLists({
+  request,
+  workspace,
+  log,
+}: Installation): Promise<string> {
+  const { archive, definition } = request;
+  const { architecture, release } = definition;
+  const { suites } = release;
+  const { mirror } = archive;
+  const wanted = { suites, architecture, mirror, target: "Packages" } as const;
+  const failure = await fetchLists(wanted, stateIn(workspace.scratch));
+  if (failure !== undefined) {
+    log.write(failure);
+    throw new BuildError(`The package lists cannot be fetched: ${failure}`);
+  }
+  return join(stateIn(workspace.scratch), "lists");
+}
 
-  const listed = await run("apt-get", ["update", ...aptOptions], {});
-  if (!listed) return;
+/**
+ * Fills the archive directory with the packages of the image's classes, as far as apt can tell them before there is a
+ * system. It may fail, or miss some: what is not there is downloaded when it is needed.
+ */
+export async function downloadAhead(installation: Installation): Promise<void> {
+  const { log, request, workspace } = installation;
+  const { classes, architecture } = request.definition;
+  const state = stateIn(workspace.scratch);
+  const options = [
+    ...aptOptions(architecture, state),
+    ...["-o", `Dir::State::status=${state}/status`],
+    ...["-o", `Dir::Cache::archives=${workspace.archives}`],
+  ];
+  await writeFile(join(state, "status"), "");
   // Download only, without a root file system: what fai-mirror(1) does.
-  await run("install_packages", ["-d"], {
-    FAI: configSpace,
-    classes: classes.join("\n"),
-    aptoptions: aptOptions.join(" "),
-    verbose: "1",
+  const child = execa("install_packages", ["-d"], {
+    all: true,
+    buffer: false,
+    reject: false,
+    stdin: "ignore",
+    extendEnv: false,
+    env: {
+      ...faiEnvironment(installation),
+      FAI: workspace.configSpace,
+      classes: classes.join("\n"),
+      aptoptions: options.join(" "),
+      verbose: "1",
+    },
   });
-  await minimal;
-  await cp(lists, join(target, "var/lib/apt/lists"), { recursive: true });
+  child.all.pipe(log, { end: false });
+  await child;
+}
+
+function stateIn(scratch: string): string {
+  return join(scratch, "ahead");
 }

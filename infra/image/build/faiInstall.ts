@@ -18,6 +18,10 @@ const hostName = "localhost";
 
 const aptConfiguration = "/dev/apt.conf";
 
+/** FAI's own programs, on top of where a Debian has its. */
+const faiPath =
+  "/usr/lib/fai:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /** An installation by FAI: what is installed, where, and where it says what it does. */
 export interface Installation {
   readonly request: BuildRequest;
@@ -44,6 +48,7 @@ export async function prepareFai({
   await mkdir(sources, { recursive: true });
   await writeFile(join(sources, "DEBIAN"), aptSourcesOf(request));
   await adaptInstallPackages(workspace);
+  await replaceProgram("updatebase", join(workspace.builder, "updateBase.sh"));
   await writeFile(aptConfiguration, await aptSettings());
 }
 
@@ -176,8 +181,7 @@ export function faiEnvironment({
   const { architecture, disk } = request.definition;
   const { esp } = partitionsOf(architecture, disk.sizeGiB, identity);
   return {
-    // FAI's own programs, on top of where a Debian has its.
-    PATH: "/usr/lib/fai:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    PATH: faiPath,
     HOME: "/root",
     LC_ALL: "C.UTF-8",
     DEBIAN_FRONTEND: "noninteractive",
@@ -205,6 +209,8 @@ async function aptSettings(): Promise<string> {
     ...hostSettings,
     'APT::Sandbox::User "root";',
     'APT::Keep-Downloaded-Packages "true";',
+    // Out of date with every package that is installed: srcpkgcache.bin is what spares reading the lists again.
+    'Dir::Cache::pkgcache "";',
     'Acquire::Languages "none";',
     'Acquire::Retries "3";',
     'Acquire::IndexTargets::deb-src::Sources::DefaultEnabled "false";',
@@ -218,12 +224,23 @@ async function aptSettings(): Promise<string> {
  * FAI word that differently, a build takes longer, nothing worse.
  */
 async function adaptInstallPackages({ scratch }: Workspace): Promise<void> {
-  const { stdout: program } = await execa("which", ["install_packages"]);
-  const text = await readFile(program, "utf8");
+  const text = await readFile(await pathOf("install_packages"), "utf8");
   const copy = join(scratch, "install_packages");
   const adapted = text
     .replaceAll("apt-get clean", "true")
     .replace(/&& create_debian_pkg_list\(\)/, "&& 0");
   await writeFile(copy, adapted, { mode: 0o755 });
-  await execa("mount", ["--bind", copy, program]);
+  await replaceProgram("install_packages", copy);
+}
+
+/** For this build alone, a program of FAI's is another one. */
+async function replaceProgram(name: string, other: string): Promise<void> {
+  await execa("mount", ["--bind", other, await pathOf(name)]);
+}
+
+async function pathOf(program: string): Promise<string> {
+  const { stdout } = await execa("which", [program], {
+    env: { PATH: faiPath },
+  });
+  return stdout;
 }

@@ -10,10 +10,9 @@ import { join } from "node:path";
 import { execa } from "execa";
 import type { Package } from "../../store/records.ts";
 import { assembleDisk } from "./assemble.ts";
-import { downloadAhead } from "./downloadAhead.ts";
+import { downloadAhead, fetchPackageLists } from "./downloadAhead.ts";
 import {
   aptSourcesOf,
-  faiEnvironment,
   type Installation,
   installPackages,
   installWithFai,
@@ -102,12 +101,11 @@ async function makeLayer(
     tell({ kind: "phase", phase: "shared packages" });
     await installPackages(installation, classes);
   } else {
+    const lists = await fetchPackageLists(installation);
     const sources = aptSourcesOf(request);
-    const minimal = makeMinimalSystem(request, workspace, sources, log);
-    const environment = faiEnvironment(installation);
     await Promise.all([
-      minimal,
-      downloadAhead(installation, environment, minimal),
+      makeMinimalSystem(request, workspace, sources, lists, log),
+      downloadAhead(installation),
     ]);
   }
 }

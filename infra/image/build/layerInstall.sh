@@ -12,9 +12,7 @@ set +o allexport
 
 fai-debconf -s "$FAI/debconf"
 fcopy -B -M -i -r /etc/apt
-if [ -n "$(find "$target/etc/apt" -newer "$target/var/lib/apt/lists" -print -quit)" ]; then
-  $ROOTCMD apt-get -y update
-fi
+updatebase --lists
 install_packages
 for class in $classes; do
   if [ -x "$FAI/hooks/layer.$class" ]; then
