@@ -17,7 +17,7 @@ import {
 import { buildImage } from "../../infra/image/build/build.ts";
 import { requireBuildMachine } from "../../infra/image/build/preconditions.ts";
 import { builderVersion } from "../../infra/image/builderVersion.ts";
-import { withCapacity } from "../../infra/image/capacity.ts";
+import { type Turn, withCapacity } from "../../infra/image/capacity.ts";
 import { answer } from "./answer.ts";
 
 /** All paths are absolute. */
@@ -42,10 +42,10 @@ await answer(async (request: BuildImagesRequest) => {
   const mirror = await mirrorOfHost();
   const states = await archiveStates(definitions, () => mirror, cacheDirectory);
   const builds = definitions.map((definition) =>
-    withCapacity(definition.name, definition.build.memoryMiB, async () => {
+    withCapacity(definition.name, definition.build.memoryMiB, async (turn) => {
       const archive = states.get(archiveName(definition));
       if (archive === undefined) throw new Error("The archive has no state.");
-      const seconds = await build(request, definition, archive);
+      const seconds = await build(request, definition, archive, turn);
       return [definition.name, seconds] as const;
     }),
   );
@@ -56,6 +56,7 @@ async function build(
   { cacheDirectory, configSpace, logPrefix, ...request }: BuildImagesRequest,
   definition: Definition,
   archive: ArchiveState,
+  turn: Turn,
 ): Promise<Readonly<Record<string, number>>> {
   const outputDirectory = join(request.outputDirectory, definition.name);
   await mkdir(outputDirectory, { recursive: true });
@@ -80,6 +81,7 @@ async function build(
     },
     `${logPrefix}${definition.name}.log`,
     () => {},
+    { turn },
   );
   return phaseSeconds;
 }

@@ -1,10 +1,18 @@
 /** How much heavy work (builds, conversions, boot checks) this machine does at the same time. */
 
 import { availableParallelism } from "node:os";
-import pLimit from "p-limit";
+import PQueue from "p-queue";
 import { UserError } from "../errors.ts";
 
-const slots = pLimit(availableParallelism());
+const slots = new PQueue({ concurrency: availableParallelism() });
+
+/** A piece of work's place among those that a core each is there for. */
+export interface Turn {
+  /** Leaves the place to other work, while this one only waits for something. */
+  pass(): void;
+  /** Resolves when there is a place again; it comes before work that has not begun. */
+  regain(): Promise<void>;
+}
 
 /** Memory promised to work that is under way. */
 let promisedMiB = 0;
@@ -17,25 +25,57 @@ const waiting: (() => void)[] = [];
  * not depend on each other at once, in one process: this keeps it from choking the machine.
  *
  * @param what named in the error
- * @param memoryMiB what the work needs at its peak
+ * @param memoryMiB what the work needs at its peak, also while it has passed its turn
  * @throws {UserError} when the machine could not do it even with nothing else under way.
  */
-export function withCapacity<T>(
+export async function withCapacity<T>(
   what: string,
   memoryMiB: number,
-  work: () => Promise<T>,
+  work: (turn: Turn) => Promise<T>,
 ): Promise<T> {
-  return slots(async () => {
+  const turn = new QueuedTurn();
+  await turn.take(0);
+  try {
     await claimMemory(what, memoryMiB);
     try {
-      return await work();
+      return await work(turn);
     } finally {
       promisedMiB -= memoryMiB;
       waiting.splice(0).forEach((wake) => {
         wake();
       });
     }
-  });
+  } finally {
+    turn.end();
+  }
+}
+
+class QueuedTurn implements Turn {
+  pass: () => void = () => {};
+  #isOver = false;
+
+  regain(): Promise<void> {
+    return this.take(1);
+  }
+
+  take(priority: number): Promise<void> {
+    return new Promise((taken) => {
+      const hold = async () => {
+        // Work may end while it waits for its turn.
+        if (this.#isOver) return;
+        await new Promise<void>((pass) => {
+          this.pass = pass;
+          taken();
+        });
+      };
+      void slots.add(hold, { priority });
+    });
+  }
+
+  end(): void {
+    this.#isOver = true;
+    this.pass();
+  }
 }
 
 async function claimMemory(what: string, memoryMiB: number): Promise<void> {

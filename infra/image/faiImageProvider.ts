@@ -33,7 +33,7 @@ import { outcomeOf, tryStep } from "./attempt.ts";
 import { buildImage } from "./build/build.ts";
 import { requireBuildMachine } from "./build/preconditions.ts";
 import { builderVersion } from "./builderVersion.ts";
-import { withCapacity } from "./capacity.ts";
+import { type Turn, withCapacity } from "./capacity.ts";
 import { progressReporter } from "./progress.ts";
 import { freeVersion } from "./version.ts";
 
@@ -156,12 +156,15 @@ async function build(
   const attempt = { definition, key, step: "build", stack, log } as const;
   const { memoryMiB } = definition.build;
   return tryStep(store, attempt, () =>
-    withCapacity(`The build of ${label}`, memoryMiB, () =>
-      store.withIncoming(makeBuild),
+    withCapacity(`The build of ${label}`, memoryMiB, (turn) =>
+      store.withIncoming((directory) => makeBuild(directory, turn)),
     ),
   );
 
-  async function makeBuild(outputDirectory: string): Promise<BuildRecord> {
+  async function makeBuild(
+    outputDirectory: string,
+    turn: Turn,
+  ): Promise<BuildRecord> {
     await requireBuildMachine(definition, outputDirectory);
     const { packages, phaseSeconds, tools } = await buildImage(
       {
@@ -175,6 +178,7 @@ async function build(
       },
       log,
       progressReporter(label),
+      { turn },
     );
     const raw = await store.adopt(join(outputDirectory, "disk.raw"));
     await store.write(buildLogName(key), await readFile(log));

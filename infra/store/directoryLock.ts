@@ -22,6 +22,7 @@ const pauseMilliseconds = 200;
  * Runs `use` while holding the lock.
  * @param name what the lock is called in messages.
  * @param path the directory that is the lock while it is held.
+ * @param onWait called once when somebody else holds it.
  * @throws {StoreError} when it stays held for longer than `patienceSeconds`, or was lost during `use`.
  */
 export async function holdLock<T>(
@@ -29,11 +30,13 @@ export async function holdLock<T>(
   path: string,
   patienceSeconds: number,
   use: () => Promise<T>,
+  onWait: () => void = () => {},
 ): Promise<T> {
   let lost: Error | undefined;
-  const release = await acquire(name, path, patienceSeconds, (error) => {
+  const onLost = (error: Error) => {
     lost = error;
-  });
+  };
+  const release = await acquire(name, path, patienceSeconds, onLost, onWait);
   try {
     const result = await use();
     if (lost !== undefined) refuseLost(name, path, lost);
@@ -56,9 +59,11 @@ async function acquire(
   path: string,
   patienceSeconds: number,
   onLost: (error: Error) => void,
+  onWait: () => void,
 ): Promise<() => Promise<void>> {
   const started = performance.now();
-  for (;;) {
+  for (let attempts = 0; ; attempts++) {
+    if (attempts === 1) onWait();
     try {
       return await attempt(path, onLost);
     } catch (error) {

@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { setTimeout } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import {
@@ -41,5 +42,69 @@ describe("work that needs memory", () => {
     const failed = withCapacity("x", 1, () => Promise.reject(new Error("no")));
     await expect(failed).rejects.toThrow("no");
     expect(await withCapacity("y", 1, async () => "done")).toBe("done");
+  });
+});
+
+describe("work that passes its turn", () => {
+  const places = availableParallelism();
+
+  /** Fills the places with work that ends when it is told to. @returns what ends it all */
+  function occupy(count: number): () => Promise<void> {
+    const end = Promise.withResolvers<void>();
+    const all = Array.from({ length: count }, () =>
+      withCapacity("other", 1, () => end.promise),
+    );
+    return async () => {
+      end.resolve();
+      await Promise.all(all);
+    };
+  }
+
+  it("lets other work begin, and goes on before what has not begun", async () => {
+    const order: string[] = [];
+    const isOther = Promise.withResolvers<void>();
+    const empty = occupy(places - 1);
+    const first = withCapacity("first", 1, async (turn) => {
+      turn.pass();
+      await isOther.promise;
+      await turn.regain();
+      order.push("first goes on");
+    });
+    const other = withCapacity("other", 1, async () => {
+      order.push("other begins");
+      isOther.resolve();
+      // Time enough for the first to go on, were it allowed to.
+      await setTimeout(100);
+      order.push("other ends");
+    });
+    const last = withCapacity("last", 1, async () => {
+      order.push("last begins");
+    });
+    await Promise.all([first, other, last]);
+    await empty();
+    expect(order).toEqual([
+      "other begins",
+      "other ends",
+      "first goes on",
+      "last begins",
+    ]);
+  });
+
+  it("takes no place when it ends while it waits for one", async () => {
+    const passed = Promise.withResolvers<void>();
+    const ended = withCapacity("ended", 1, async (turn) => {
+      turn.pass();
+      await passed.promise;
+      void turn.regain();
+      throw new Error("killed");
+    });
+    const empty = occupy(places);
+    passed.resolve();
+    await expect(ended).rejects.toThrow("killed");
+    await empty();
+    const all = Array.from({ length: places }, () =>
+      withCapacity("next", 1, () => setTimeout(10)),
+    );
+    await Promise.all(all);
   });
 });

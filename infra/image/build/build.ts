@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { execa } from "execa";
 import { BuildError, InterruptedError } from "../../errors.ts";
 import { withPrivateDirectory } from "../../store/directories.ts";
+import type { Turn } from "../capacity.ts";
 import { isNative } from "../nativeArchitecture.ts";
 import { systemPath } from "./preconditions.ts";
 import {
@@ -35,6 +36,11 @@ export type ProgressListener = (progress: {
   readonly elapsedSeconds: number;
 }) => void;
 
+interface BuildControl {
+  readonly signal?: AbortSignal;
+  readonly turn?: Turn;
+}
+
 /**
  * New user, mount and pid namespaces, with all of the user's subordinate ids (unshare(1)). The pid namespace
  * makes ending its first process end everything.
@@ -55,7 +61,7 @@ const namespaceArguments = [
  * by the next one.
  *
  * @param logPath gets everything that the build says
- * @param signal ends the build when it is aborted
+ * @param control `signal` ends the build when it is aborted; `turn` is passed while it waits for what another one makes
  * @throws {InterruptedError} when it is ended from outside.
  * @throws {BuildError} naming the phase, what FAI or the assembly reported, and the log.
  */
@@ -63,14 +69,14 @@ export function buildImage(
   request: BuildRequest,
   logPath: string,
   listen: ProgressListener,
-  signal?: AbortSignal,
+  control: BuildControl = {},
 ): Promise<FinishedBuild> {
   return withPrivateDirectory(request.cacheDirectory, "in-use-", (directory) =>
     runBuild(
       { ...request, privateDirectory: basename(directory) },
       logPath,
       listen,
-      signal,
+      control,
     ),
   );
 }
@@ -79,7 +85,7 @@ async function runBuild(
   request: StartedBuild,
   logPath: string,
   listen: ProgressListener,
-  signal: AbortSignal | undefined,
+  { signal, turn }: BuildControl,
 ): Promise<FinishedBuild> {
   const started = performance.now();
   const elapsedSeconds = () => (performance.now() - started) / 1000;
@@ -90,6 +96,8 @@ async function runBuild(
   const onEvent = (event: BuildEvent) => {
     if (event.kind === "result") result = event.result;
     if (event.kind === "failure") hasFailed = true;
+    if (event.kind === "waiting") turn?.pass();
+    if (event.kind === "ready") void goOn();
     if (event.kind === "phase") {
       phase = event.phase;
       phaseStarts.set(phase, elapsedSeconds());
@@ -113,8 +121,8 @@ async function runBuild(
       JSON.stringify(request),
     ],
     {
-      // Standard input is never written to: the build ends when that pipe does, which is when this process
-      // is gone. Descriptor 3 carries the events.
+      // The build ends when its standard input does, which is when this process is gone. Descriptor 3 carries the
+      // events.
       stdio: ["pipe", "pipe", "pipe", "pipe"],
       all: true,
       buffer: false,
@@ -128,6 +136,11 @@ async function runBuild(
       ...(signal === undefined ? {} : { cancelSignal: signal }),
     },
   );
+  const goOn = async () => {
+    await turn?.regain();
+    // It may have been ended meanwhile.
+    child.stdin.on("error", () => {}).write("\n");
+  };
   const logged = pipeline(child.all, createWriteStream(logPath));
   for await (const line of child.iterable({ from: "fd3" })) {
     onEvent(JSON.parse(line as string));

@@ -1,14 +1,17 @@
 /**
  * The build as it runs inside its own user, mount and pid namespace: a program, started by build.ts with the
  * request on its command line as JSON. It says what it does on stdout and stderr (the log) and in BuildEvents
- * on file descriptor 3. It ends when its standard input does, so that it cannot outlive who started it.
+ * on file descriptor 3. It ends when its standard input does, so that it cannot outlive who started it; a line there
+ * answers the event `ready`.
  */
 
+import { once } from "node:events";
 import { createWriteStream } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
 import type { Package } from "../../store/records.ts";
+import type { Turn } from "../capacity.ts";
 import { assembleDisk } from "./assemble.ts";
 import { downloadAhead, fetchPackageLists } from "./downloadAhead.ts";
 import {
@@ -38,6 +41,15 @@ const tell = (event: BuildEvent) => events.write(`${JSON.stringify(event)}\n`);
 
 process.stdin.on("end", () => process.exit(1)).resume();
 
+const turn: Turn = {
+  pass: () => tell({ kind: "waiting" }),
+  async regain() {
+    const answer = once(process.stdin, "data");
+    tell({ kind: "ready" });
+    await answer;
+  },
+};
+
 const request = JSON.parse(process.argv[2] ?? "") as StartedBuild;
 try {
   const result = await build(request);
@@ -66,8 +78,11 @@ async function build(request: StartedBuild): Promise<BuildResult> {
 
   tell({ kind: "phase", phase: "base system" });
   try {
-    await provideRootFileSystem(request, workspace, (classes) =>
-      makeLayer(installation, classes),
+    await provideRootFileSystem(
+      request,
+      workspace,
+      (classes) => makeLayer(installation, classes),
+      turn,
     );
     const shared = definition.layers.at(-1) ?? 0;
     await installWithFai(installation, definition.classes.slice(0, shared));

@@ -42,6 +42,10 @@ export type Phase = (typeof phases)[number];
 export type BuildEvent =
   | { readonly kind: "phase"; readonly phase: Phase }
   | { readonly kind: "packages"; readonly done: number; readonly all: number }
+  /** It waits for another build, and needs no core. */
+  | { readonly kind: "waiting" }
+  /** It could go on, and does as soon as a line comes on its standard input. */
+  | { readonly kind: "ready" }
   | { readonly kind: "result"; readonly result: BuildResult }
   | { readonly kind: "failure" };
 

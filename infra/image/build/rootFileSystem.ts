@@ -4,6 +4,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { readConfigSpace } from "../../definitions/configSpace.ts";
 import { holdLock } from "../../store/directoryLock.ts";
+import type { Turn } from "../capacity.ts";
 import { isKept, keepLayer, unpackLayer } from "./layerCache.ts";
 import { layersOf } from "./layers.ts";
 import { forgetUnused } from "./packageCache.ts";
@@ -11,16 +12,17 @@ import type { BuildRequest } from "./request.ts";
 import type { Workspace } from "./workspace.ts";
 
 /** Makes a layer of what the target directory holds already; given no classes, of nothing. */
-export type LayerMaker = (classes: readonly string[]) => Promise<void>;
+type LayerMaker = (classes: readonly string[]) => Promise<void>;
 
 /**
  * Puts an image's layers into the target directory. Those that are missing are made, and kept for other builds; who
- * needs the same meanwhile waits for them.
+ * needs the same meanwhile waits for them, and passes its turn.
  */
 export async function provideRootFileSystem(
   request: BuildRequest,
   { archives, cache, configSource, target }: Workspace,
   make: LayerMaker,
+  turn: Turn,
 ): Promise<void> {
   const { archive, builder, definition } = request;
   const directory = join(cache, "layers");
@@ -39,16 +41,22 @@ export async function provideRootFileSystem(
     const next = layers[height];
     if (next === undefined) return;
     const { classes, name } = next;
+    let hasTurn = true;
     height = await holdLock(
       `layer ${name}`,
       join(cache, "layer-locks", name),
       definition.build.timeoutSeconds,
       async () => {
+        if (!hasTurn) await turn.regain();
         const taken = await takeHighest(height);
         if (taken !== height) return taken;
         await make(classes);
         await keepLayer(directory, name, target, join(archives, name));
         return height + 1;
+      },
+      () => {
+        turn.pass();
+        hasTurn = false;
       },
     );
   }

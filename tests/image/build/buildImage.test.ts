@@ -91,7 +91,7 @@ test("a build that is cancelled ends with all that it started, and says so", asy
       endlessRequest(directory, 600),
       logOf(directory),
       () => {},
-      controller.signal,
+      { signal: controller.signal },
     ).catch((error: unknown) => error);
     const processes = await untilHookRuns(directory);
     controller.abort();
