@@ -66,7 +66,9 @@ describe("a stack whose image fails", { timeout: 5 * minutes }, () => {
     expect(exitCode).not.toBe(0);
     const [, version, state, log = ""] = rowOf(output) ?? [];
     expect([version, state], output).toEqual(["none", "failed"]);
-    expect(await readFile(log, "utf8")).toContain("mmdebstrap failed to run");
+    expect(await readFile(log, "utf8")).toContain(
+      "apt cannot fetch the package lists: E: ",
+    );
     expect(output).toContain("attempt 1 failed. The build of");
   });
 

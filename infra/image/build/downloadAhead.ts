@@ -25,8 +25,11 @@ export async function fetchPackageLists({
   const wanted = { suites, architecture, mirror, target: "Packages" } as const;
   const failure = await fetchLists(wanted, stateIn(workspace.scratch));
   if (failure !== undefined) {
-    log.write(failure);
-    throw new BuildError(`The package lists cannot be fetched: ${failure}`);
+    log.write(`${failure}\n`);
+    const errors = failure.match(/^E: .*$/gm) ?? [];
+    throw new BuildError(
+      `apt cannot fetch the package lists: ${errors.join("; ")}`,
+    );
   }
   return join(stateIn(workspace.scratch), "lists");
 }

@@ -9,7 +9,7 @@ import { sourcesText } from "./aptSources.ts";
 import { failuresIn, readFaiLogs } from "./faiLogs.ts";
 import { noFaiLogs } from "./faiStatus.ts";
 import { type DiskIdentity, partitionsOf } from "./partitions.ts";
-import { mountRunIn, withMountsIn } from "./privateMounts.ts";
+import { mountRunIn, programsInTarget, withMountsIn } from "./privateMounts.ts";
 import type { BuildEvent, BuildRequest, Phase } from "./request.ts";
 import type { Workspace } from "./workspace.ts";
 
@@ -211,6 +211,7 @@ async function aptSettings(): Promise<string> {
     'APT::Keep-Downloaded-Packages "true";',
     // Out of date with every package that is installed: srcpkgcache.bin is what spares reading the lists again.
     'Dir::Cache::pkgcache "";',
+    `DPkg::Path "${programsInTarget}:/usr/sbin:/usr/bin:/sbin:/bin";`,
     'Acquire::Languages "none";',
     'Acquire::Retries "3";',
     'Acquire::IndexTargets::deb-src::Sources::DefaultEnabled "false";',

@@ -35,6 +35,8 @@ export async function makeMinimalSystem(
       `--setup-hook=cp --recursive ${lists} "$1"/var/lib/apt/`,
       '--aptopt=APT::Sandbox::User "root"',
       '--aptopt=Acquire::Languages "none"',
+      // Containers configure apt to keep no index of what it has read, and each run would read everything again.
+      '--aptopt=Dir::Cache::srcpkgcache "srcpkgcache.bin"',
       // FAI brings the image's own sources.
       '--customize-hook=rm -f "$1"/etc/apt/sources.list "$1"/etc/apt/sources.list.d/*',
       release,

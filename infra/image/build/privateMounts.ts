@@ -123,9 +123,23 @@ export async function withMountsIn(
   }
 }
 
+/** Where programs lie, in the target, that packages find before those of the image (apt's DPkg::Path). */
+export const programsInTarget = "/run/build";
+
 /**
- * Mounts a /run of its own in a root file system, with the name servers where systemd-resolved makes
- * /etc/resolv.conf a link to.
+ * What packages find as update-initramfs: the initramfs is made once, when all packages are in place, by whom
+ * (hooks/layer.DEBIAN, scripts/DEBIAN/60-initramfs) the note is for.
+ */
+const updateInitramfs = `#!/bin/sh
+case " $* " in
+  *" -d "*) exec /usr/sbin/update-initramfs "$@" ;;
+  *) : > ${programsInTarget}/initramfs-is-due ;;
+esac
+`;
+
+/**
+ * Mounts a /run of its own in a root file system, with {@link programsInTarget} and the name servers where
+ * systemd-resolved makes /etc/resolv.conf a link to.
  *
  * @returns the path of the file that names them
  */
@@ -136,6 +150,11 @@ export async function mountRunIn(target: string): Promise<string> {
   await mkdir(directory, { recursive: true });
   const stub = join(directory, "stub-resolv.conf");
   await writeFile(stub, await hostResolver());
+  const programs = join(target, programsInTarget);
+  await mkdir(programs);
+  await writeFile(join(programs, "update-initramfs"), updateInitramfs, {
+    mode: 0o755,
+  });
   return stub;
 }
 
