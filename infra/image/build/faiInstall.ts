@@ -199,12 +199,14 @@ export function faiEnvironment({
   };
 }
 
-/** apt inside the target keeps to the host's proxies, and fetches no index that nobody reads. */
+/** apt inside the target keeps to the host's proxies and its trust in dates, and fetches no index that nobody reads. */
 async function aptSettings(): Promise<string> {
   const { stdout } = await execa("apt-config", ["dump", "Acquire"]);
   const hostSettings = stdout
     .split("\n")
-    .filter((line) => /^Acquire::(https?|ftp)::/.test(line));
+    .filter((line) =>
+      /^Acquire::((https?|ftp)::|Check-(Date|Valid-Until)\b)/.test(line),
+    );
   return [
     ...hostSettings,
     'APT::Sandbox::User "root";',
