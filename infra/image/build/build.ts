@@ -11,18 +11,17 @@ import { withPrivateDirectory } from "../../store/directories.ts";
 import type { Turn } from "../capacity.ts";
 import { isNative } from "../nativeArchitecture.ts";
 import { systemPath } from "./preconditions.ts";
-import {
-  type BuildEvent,
-  type BuildRequest,
-  type BuildResult,
-  type Phase,
-  phases,
-  type StartedBuild,
+import type {
+  BuildEvent,
+  BuildRequest,
+  BuildResult,
+  Phase,
+  StartedBuild,
 } from "./request.ts";
 
 /** A finished build: `disk.raw` lies in the request's output directory. */
 export interface FinishedBuild extends BuildResult {
-  /** Seconds spent in each phase, in order. */
+  /** Seconds spent in each phase, in the order in which they were first entered; one that came again counts as one. */
   readonly phaseSeconds: Readonly<Record<string, number>>;
 }
 
@@ -89,8 +88,16 @@ async function runBuild(
 ): Promise<FinishedBuild> {
   const started = performance.now();
   const elapsedSeconds = () => (performance.now() - started) / 1000;
-  const phaseStarts = new Map<Phase, number>();
+  const phaseSeconds = new Map<Phase, number>();
   let phase: Phase = "prepare";
+  let enteredSeconds = 0;
+  const enter = (next: Phase) => {
+    const now = elapsedSeconds();
+    const before = phaseSeconds.get(phase) ?? 0;
+    phaseSeconds.set(phase, before + now - enteredSeconds);
+    phase = next;
+    enteredSeconds = now;
+  };
   let result: BuildResult | undefined;
   let hasFailed = false;
   const onEvent = (event: BuildEvent) => {
@@ -98,10 +105,7 @@ async function runBuild(
     if (event.kind === "failure") hasFailed = true;
     if (event.kind === "waiting") turn?.pass();
     if (event.kind === "ready") void goOn();
-    if (event.kind === "phase") {
-      phase = event.phase;
-      phaseStarts.set(phase, elapsedSeconds());
-    }
+    if (event.kind === "phase") enter(event.phase);
     if (event.kind === "phase" || event.kind === "packages") {
       const packages = event.kind === "packages" ? { packages: event } : {};
       listen({ phase, elapsedSeconds: elapsedSeconds(), ...packages });
@@ -148,10 +152,11 @@ async function runBuild(
   const ended = await child;
   await logged;
   if (ended.exitCode === 0 && result !== undefined) {
-    return {
-      ...result,
-      phaseSeconds: phaseDurations(phaseStarts, elapsedSeconds()),
-    };
+    enter(phase);
+    const rounded = [...phaseSeconds].map(
+      ([name, seconds]) => [name, Math.round(seconds * 10) / 10] as const,
+    );
+    return { ...result, phaseSeconds: Object.fromEntries(rounded) };
   }
   const { name } = request.definition;
   const where = `in phase "${phase}". The whole log is in ${logPath}.`;
@@ -166,21 +171,6 @@ async function runBuild(
     ? `took longer than ${timeoutSeconds} s (build.timeoutSeconds of its definition${isNative(architecture) ? "" : `, times ${foreignBuildFactor} for a foreign architecture`})`
     : `failed: ${await lastLine(logPath)}`;
   throw new BuildError(`The build of ${name} ${reason} ${where}`);
-}
-
-function phaseDurations(
-  starts: ReadonlyMap<Phase, number>,
-  endSeconds: number,
-): Record<string, number> {
-  const begun = phases.filter((phase) => starts.has(phase));
-  return Object.fromEntries(
-    begun.map((phase, index) => {
-      const next = starts.get(begun[index + 1] ?? phase) as number;
-      const start = starts.get(phase) as number;
-      const seconds = (index + 1 < begun.length ? next : endSeconds) - start;
-      return [phase, Math.round(seconds * 10) / 10];
-    }),
-  );
 }
 
 async function lastLine(path: string): Promise<string> {

@@ -25,18 +25,16 @@ export interface StartedBuild extends BuildRequest {
   readonly privateDirectory: string;
 }
 
-/** The steps of a build, in order. */
-export const phases = [
-  "prepare",
-  "base system",
-  "shared packages",
-  "package lists",
-  "download",
-  "packages",
-  "scripts",
-  "disk",
-] as const;
-export type Phase = (typeof phases)[number];
+/** The steps of a build, in order; each layer has shared packages of its own. */
+export type Phase =
+  | "prepare"
+  | "base system"
+  | "shared packages"
+  | "package lists"
+  | "download"
+  | "packages"
+  | "scripts"
+  | "disk";
 
 /** What the build says of itself while it runs, one JSON object a line. */
 export type BuildEvent =
