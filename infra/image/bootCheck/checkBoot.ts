@@ -19,8 +19,12 @@ import type { BootCheckRequest, OutputFiles } from "./request.ts";
 import { requireAll, thisHost } from "./requirements.ts";
 import { runMachine } from "./run.ts";
 
-/** As many as a boot makes use of. */
-const mostProcessors = 2;
+/**
+ * How many processors a guest gets, at most. With kvm, as many as a boot makes use of. Without, one: checks run as many
+ * at once as there are cores, and two emulated processors that wait for each other's locks then waste what another
+ * check needs (two checks on two cores: 103 s with two processors each, 85 s with one).
+ */
+const mostProcessors = { kvm: 2, tcg: 1 } as const;
 
 /**
  * How much longer a foreign image may take than one of this machine's own architecture, for which time limits leave
@@ -107,7 +111,7 @@ async function observe(
     firmware,
     acceleration,
     memoryMiB: definition.bootCheck.memoryMiB,
-    processors: Math.min(mostProcessors, availableParallelism()),
+    processors: Math.min(mostProcessors[acceleration], availableParallelism()),
     files: await prepareFiles(request, delivery, directory, signal),
   };
   return await runMachine(
