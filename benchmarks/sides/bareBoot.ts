@@ -4,12 +4,14 @@
  */
 
 import { mkdir } from "node:fs/promises";
-import { availableParallelism } from "node:os";
 import type {
   Definition,
   Firmware,
 } from "../../infra/definitions/definition.ts";
-import { chooseAcceleration } from "../../infra/image/bootCheck/acceleration.ts";
+import {
+  chooseAcceleration,
+  processorsFor,
+} from "../../infra/image/bootCheck/acceleration.ts";
 import { Console } from "../../infra/image/bootCheck/console.ts";
 import { deliveryFor } from "../../infra/image/bootCheck/delivery.ts";
 import { newNonce } from "../../infra/image/bootCheck/nonce.ts";
@@ -42,9 +44,6 @@ export interface BareBootResult {
   readonly loginSeconds: number;
 }
 
-/** As many as our boot check gives its machine. */
-const processors = Math.min(2, availableParallelism());
-
 await answer(async (request: BareBootRequest): Promise<BareBootResult> => {
   const { definition, directory, firmware } = request;
   const { architecture } = definition;
@@ -73,7 +72,7 @@ await answer(async (request: BareBootRequest): Promise<BareBootResult> => {
       firmware,
       acceleration,
       memoryMiB,
-      processors,
+      processors: processorsFor(acceleration),
       files,
     },
     timeoutSeconds,

@@ -1,13 +1,12 @@
 /** The boot check: proves that an image boots, by booting it. */
 
 import { mkdir, rm, writeFile } from "node:fs/promises";
-import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
 import { BootCheckError } from "../../errors.ts";
 import { withPrivateDirectory } from "../../store/directories.ts";
 import type { BootCheckRecord } from "../../store/records.ts";
 import { isNative } from "../nativeArchitecture.ts";
-import { chooseAcceleration } from "./acceleration.ts";
+import { chooseAcceleration, processorsFor } from "./acceleration.ts";
 import { deliveryFor } from "./delivery.ts";
 import { failureMessage } from "./failureMessage.ts";
 import { type Assertion, isPass, judge } from "./judge.ts";
@@ -18,13 +17,6 @@ import { prepareFiles } from "./prepare.ts";
 import type { BootCheckRequest, OutputFiles } from "./request.ts";
 import { requireAll, thisHost } from "./requirements.ts";
 import { runMachine } from "./run.ts";
-
-/**
- * How many processors a guest gets, at most. With kvm, as many as a boot makes use of. Without, one: checks run as many
- * at once as there are cores, and two emulated processors that wait for each other's locks then waste what another
- * check needs (two checks on two cores: 103 s with two processors each, 85 s with one).
- */
-const mostProcessors = { kvm: 2, tcg: 1 } as const;
 
 /**
  * How much longer a foreign image may take than one of this machine's own architecture, for which time limits leave
@@ -111,7 +103,7 @@ async function observe(
     firmware,
     acceleration,
     memoryMiB: definition.bootCheck.memoryMiB,
-    processors: Math.min(mostProcessors[acceleration], availableParallelism()),
+    processors: processorsFor(acceleration),
     files: await prepareFiles(request, delivery, directory, signal),
   };
   return await runMachine(
