@@ -1,6 +1,6 @@
 /**
  * An image for another architecture than the machine's, with the real engine, FAI and qemu: its programs run under
- * emulation, which takes a quarter of an hour. `scripts/test foreign` runs it, `scripts/test` alone does not.
+ * emulation, which takes a quarter of an hour. `scripts/test nightly` runs it, `scripts/test` alone does not.
  */
 
 import { readFile } from "node:fs/promises";
