@@ -33,20 +33,18 @@ export async function withCapacity<T>(
   memoryMiB: number,
   work: (turn: Turn) => Promise<T>,
 ): Promise<T> {
+  // Memory first: what waits for it must not hold a place that work which has memory needs to go on.
+  await claimMemory(what, memoryMiB);
   const turn = new QueuedTurn();
-  await turn.take(0);
   try {
-    await claimMemory(what, memoryMiB);
-    try {
-      return await work(turn);
-    } finally {
-      promisedMiB -= memoryMiB;
-      waiting.splice(0).forEach((wake) => {
-        wake();
-      });
-    }
+    await turn.take(0);
+    return await work(turn);
   } finally {
     turn.end();
+    promisedMiB -= memoryMiB;
+    waiting.splice(0).forEach((wake) => {
+      wake();
+    });
   }
 }
 

@@ -107,4 +107,21 @@ describe("work that passes its turn", () => {
     );
     await Promise.all(all);
   });
+
+  it("finds a place again while other work waits for the memory that it has", async () => {
+    const share = Math.floor(availableMemoryMiB() * 0.6);
+    const passed = Promise.withResolvers<void>();
+    const first = withCapacity("first", share, async (turn) => {
+      turn.pass();
+      await passed.promise;
+      await turn.regain();
+    });
+    const others = Array.from({ length: places }, () =>
+      withCapacity("other", share, async () => {}),
+    );
+    // Time enough for the others to take every place, were they allowed to.
+    await setTimeout(100);
+    passed.resolve();
+    await Promise.all([first, ...others]);
+  });
 });
