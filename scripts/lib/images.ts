@@ -28,7 +28,7 @@ import {
 } from "../../infra/imageStates.ts";
 import { projectPath } from "../../infra/projectPaths.ts";
 import { listFailures, removeFailure } from "../../infra/store/attempts.ts";
-import { openStore } from "../../infra/store/openStore.ts";
+import { openStore, storeAddress } from "../../infra/store/openStore.ts";
 
 try {
   console.log(await answer(process.argv.slice(2)));
@@ -136,7 +136,7 @@ async function forgetFailures(
   name: DefinitionName,
   config: StackConfig,
 ): Promise<string> {
-  const store = openStore(config.store.directory);
+  const store = openStore(storeAddress(config.store));
   const failures = await listFailures(store);
   const own = failures.filter(({ definition }) => definition === name);
   for (const failure of own) await removeFailure(store, failure);

@@ -15,6 +15,8 @@ TOOLS="$PROJECT/.tools"
 . "$LIBRARY/node.sh"
 # shellcheck source=scripts/lib/engine.sh
 . "$LIBRARY/engine.sh"
+# shellcheck source=scripts/lib/python.sh
+. "$LIBRARY/python.sh"
 
 # set_up LIST…: has everything ready that the package lists name, and Node, the engine and node_modules.
 set_up() {
@@ -24,13 +26,14 @@ set_up() {
     (install_what_is_missing "$@")
     look_for_what_is_missing "$@"
     if is_anything_missing; then
-      fail "The set-up ended, but this is still missing: $(describe_what_is_missing)"
+      fail "The set-up ended, but this is still missing: $(describe_what_is_missing "$@")"
     fi
   fi
   export PATH="$ENGINE_DIRECTORY:$NODE_DIRECTORY:$PATH"
 }
 
-# Fills MISSING_PACKAGES, and leaves NODE_DIRECTORY, ENGINE_DIRECTORY, NODE_MODULES or ID_RANGE empty where they are missing.
+# Fills MISSING_PACKAGES, and leaves NODE_DIRECTORY, ENGINE_DIRECTORY, NODE_MODULES, PYTHON_PROGRAMS or ID_RANGE empty
+# where they are missing.
 look_for_what_is_missing() {
   local names lists=("${@/#/$PROJECT/scripts/packages/}")
   readarray -t names < <(list_packages "${lists[@]/%/.txt}")
@@ -38,14 +41,17 @@ look_for_what_is_missing() {
   NODE_DIRECTORY="$(find_node)" || NODE_DIRECTORY=
   ENGINE_DIRECTORY="$(find_engine)" || ENGINE_DIRECTORY=
   NODE_MODULES="$(find_node_modules)" || NODE_MODULES=
+  PYTHON_PROGRAMS=
+  if find_python_programs "$@"; then PYTHON_PROGRAMS="$TOOLS/python"; fi
   ID_RANGE="$(find_id_range)" || ID_RANGE=
 }
 
 is_anything_missing() {
   ((${#MISSING_PACKAGES[@]} > 0)) ||
-    [[ -z "$NODE_DIRECTORY" || -z "$ENGINE_DIRECTORY" || -z "$NODE_MODULES" || -z "$ID_RANGE" ]]
+    [[ -z "$NODE_DIRECTORY" || -z "$ENGINE_DIRECTORY" || -z "$NODE_MODULES" || -z "$PYTHON_PROGRAMS" || -z "$ID_RANGE" ]]
 }
 
+# describe_what_is_missing LIST…
 describe_what_is_missing() {
   if ((${#MISSING_PACKAGES[@]} > 0)); then
     printf '\n  Debian packages: %s' "${MISSING_PACKAGES[*]}"
@@ -66,6 +72,9 @@ describe_what_is_missing() {
   if [[ -z "$NODE_MODULES" ]]; then
     printf '\n  in node_modules: what package-lock.json names'
   fi
+  if [[ -z "$PYTHON_PROGRAMS" ]]; then
+    printf '\n  in .tools/python: %s' "$(list_requirements "$@" | paste --serial --delimiters ' ')"
+  fi
 }
 
 # Runs in a subshell: its lock and its temporary directories end with it. A second set-up of the same
@@ -82,12 +91,13 @@ install_what_is_missing() {
   # Some installers take Ctrl-C for an ordinary failure, after which another way would be tried.
   trap 'say "Interrupted. Run this again to go on."; exit 130' INT
   remove_incoming
-  say "This will be installed:$(describe_what_is_missing)"
+  say "This will be installed:$(describe_what_is_missing "$@")"
   if ((${#MISSING_PACKAGES[@]} > 0)); then install_packages "${MISSING_PACKAGES[@]}"; fi
   if [[ -z "$ID_RANGE" ]]; then add_id_range; fi
   if [[ -z "$NODE_DIRECTORY" ]]; then install_node; fi
   if [[ -z "$NODE_MODULES" ]]; then install_node_modules; fi
   if [[ -z "$ENGINE_DIRECTORY" ]]; then install_engine; fi
+  if [[ -z "$PYTHON_PROGRAMS" ]]; then install_python_programs "$@"; fi
 }
 
 # make_incoming: a new directory beside the tools, on the same file system, to be moved from in one step.
