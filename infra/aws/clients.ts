@@ -1,0 +1,64 @@
+/** AWS SDK clients, each made from the settings of a region. Loaded where something is done, never by a preview alone. */
+
+import { EBSClient } from "@aws-sdk/client-ebs";
+import { EC2Client } from "@aws-sdk/client-ec2";
+import { S3Client } from "@aws-sdk/client-s3";
+import { STSClient } from "@aws-sdk/client-sts";
+import {
+  fromNodeProviderChain,
+  fromTemporaryCredentials,
+} from "@aws-sdk/credential-providers";
+import type { AwsAccess } from "./access.ts";
+
+/** What CloudTrail shows of a role that was taken on. */
+const sessionName = "cloud-images";
+
+/** Attempts of one call, the first included; the SDK waits longer and longer between them, with jitter. */
+const maxAttempts = 8;
+
+function settingsOf({ region, profile, assumeRole, endpoint }: AwsAccess) {
+  const own = fromNodeProviderChain({
+    ...(profile === undefined ? {} : { profile }),
+    clientConfig: { region },
+  });
+  const credentials =
+    assumeRole === undefined
+      ? own
+      : fromTemporaryCredentials({
+          masterCredentials: own,
+          params: { RoleArn: assumeRole, RoleSessionName: sessionName },
+          clientConfig: {
+            region,
+            ...(endpoint === undefined ? {} : { endpoint }),
+          },
+        });
+  return {
+    region,
+    credentials,
+    maxAttempts,
+    ...(endpoint === undefined ? {} : { endpoint }),
+  };
+}
+
+/** EBS direct: blocks of snapshots. */
+export function ebsClient(access: AwsAccess): EBSClient {
+  return new EBSClient(settingsOf(access));
+}
+
+/** Snapshots, AMIs and volumes. */
+export function ec2Client(access: AwsAccess): EC2Client {
+  return new EC2Client(settingsOf(access));
+}
+
+/** Buckets; a server other than Amazon's has them in the path, as it has no name of its own for each. */
+export function s3Client(access: AwsAccess): S3Client {
+  return new S3Client({
+    ...settingsOf(access),
+    forcePathStyle: access.endpoint !== undefined,
+  });
+}
+
+/** Who the credentials belong to. */
+export function stsClient(access: AwsAccess): STSClient {
+  return new STSClient(settingsOf(access));
+}
