@@ -4,13 +4,11 @@ import { z } from "zod";
 import { type Definition, imageTypes } from "./definitions/definition.ts";
 import type { ExpandedImage } from "./definitions/expand.ts";
 import { describeIssue } from "./definitions/issues.ts";
+import { isNamedBy, namePatternSchema } from "./definitions/namePattern.ts";
 import { UserError } from "./errors.ts";
-import { formats } from "./store/records.ts";
-
-const path = z
-  .string()
-  .min(1)
-  .regex(/^[^\0\n]+$/, "must be a path");
+import { directoryConfigSchema } from "./platforms/directory/directoryConfig.ts";
+import { ec2ConfigSchema } from "./platforms/ec2/ec2Config.ts";
+import { storeConfigSchema } from "./store/storeConfig.ts";
 
 /** apt takes these; a password in an address would end up in every image. */
 const mirror = z
@@ -25,16 +23,9 @@ const snapshots = mirror.refine(
   "must have {timestamp} where the moment belongs",
 );
 
-const stackConfig = z.strictObject({
+const stackConfigSchema = z.strictObject({
   definitions: z
-    .array(
-      z
-        .string()
-        .regex(
-          /^[a-z0-9.*-]+$/,
-          "must be the name of an image, in which * stands for any characters",
-        ),
-    )
+    .array(namePatternSchema)
     .min(1)
     .describe(
       "Images that this stack builds and publishes: names, in which * stands for any characters",
@@ -43,25 +34,9 @@ const stackConfig = z.strictObject({
     .enum(imageTypes)
     .default("daily")
     .describe("What they are published as: the channel"),
-  store: z
-    .strictObject({ directory: path })
-    .describe("Where artifacts and records are kept"),
-  directory: z
-    .strictObject({
-      path,
-      formats: z
-        .array(
-          z.enum(formats, {
-            error: `must be one of ${formats.join(", ")}`,
-          }),
-        )
-        .min(1)
-        .default(["tar.zst", "qcow2"])
-        // Another order is no change.
-        .transform((names) => formats.filter((each) => names.includes(each)))
-        .describe("The forms in which each image is published"),
-    })
-    .describe("The published tree, for a web server"),
+  store: storeConfigSchema,
+  directory: directoryConfigSchema.optional(),
+  ec2: ec2ConfigSchema.optional(),
   retention: z
     .strictObject({
       versions: z
@@ -87,8 +62,19 @@ const stackConfig = z.strictObject({
     .describe("Where the archives of old moments are, for pinned images"),
 });
 
+/** The platforms' sections. */
+const platformSections = ["directory", "ec2"] as const;
+
+const stackConfig = stackConfigSchema.refine(
+  (config) => platformSections.some((name) => config[name] !== undefined),
+  {
+    path: platformSections.slice(0, 1),
+    message: `is missing, and so is every other platform (${platformSections.slice(1).join(", ")}): say where images are published`,
+  },
+);
+
 /** A stack's configuration, with everything that it left out filled in. */
-export type StackConfig = z.output<typeof stackConfig>;
+export type StackConfig = z.output<typeof stackConfigSchema>;
 
 /** Keys of this project in Pulumi's configuration begin with it. */
 const prefix = "cloud-images:";
@@ -144,8 +130,9 @@ export function chooseDefinitions(
   all: readonly ExpandedImage[],
 ): readonly Definition[] {
   const chosen = definitions.flatMap((entry) => {
-    const pattern = patternOf(entry);
-    const named = all.filter(({ definition }) => pattern.test(definition.name));
+    const named = all.filter(({ definition }) =>
+      isNamedBy(entry, definition.name),
+    );
     const found = named.filter(({ types }) => types.includes(type));
     if (found.length > 0) return found.map(({ definition }) => definition);
     const here = `Pulumi.${stack}.yaml: ${prefix}definitions names ${JSON.stringify(entry)}`;
@@ -158,9 +145,4 @@ export function chooseDefinitions(
     );
   });
   return [...new Set(chosen)];
-}
-
-/** A name as the configuration has it. */
-function patternOf(entry: string): RegExp {
-  return new RegExp(`^${entry.replaceAll(".", "\\.").replaceAll("*", ".*")}$`);
 }

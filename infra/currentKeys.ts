@@ -24,7 +24,7 @@ import {
 } from "./image/freshness.ts";
 import { projectPath } from "./projectPaths.ts";
 import { listBuilds, readBuild } from "./store/documents.ts";
-import { openStore } from "./store/openStore.ts";
+import { openStore, storeAddress } from "./store/openStore.ts";
 import type { BuildRecord } from "./store/records.ts";
 
 /** A definition with its key. */
@@ -109,7 +109,7 @@ async function mirrors(
 
 /** Judges images of a stack's store that are not built from the present archive. */
 function judgeIn(config: Pick<StackConfig, "store">) {
-  const store = openStore(config.store.directory);
+  const store = openStore(storeAddress(config.store));
   // Each record is read once for all definitions, and none while every image is built.
   let builds: Promise<readonly BuildRecord[]> | undefined;
   return async (

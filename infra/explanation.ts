@@ -10,7 +10,7 @@ import type {
 import { keyChanges, shortKey } from "./definitions/key.ts";
 import type { Verdict } from "./image/freshness.ts";
 import { listBuilds } from "./store/documents.ts";
-import { openStore } from "./store/openStore.ts";
+import { openStore, storeAddress } from "./store/openStore.ts";
 
 /** The key that an image has now, beside the newest build that there is of it. */
 export interface Explanation {
@@ -41,7 +41,7 @@ export async function explain(
   if (current === undefined) throw new Error("A definition has one key.");
   const { key, parts, verdict } = current;
   const { name } = definition;
-  const store = openStore(config.store.directory);
+  const store = openStore(storeAddress(config.store));
   const [newest] =
     verdict === undefined || verdict.kind === "new"
       ? await listBuilds(store, name)

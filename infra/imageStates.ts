@@ -10,7 +10,7 @@ import { table } from "./definitions/listing.ts";
 import { retryMoment } from "./image/attempt.ts";
 import { listFailures, readRunOf } from "./store/attempts.ts";
 import { listPublications, readBuild } from "./store/documents.ts";
-import { openStore } from "./store/openStore.ts";
+import { openStore, storeAddress } from "./store/openStore.ts";
 import type {
   BuildRecord,
   FailureRecord,
@@ -73,7 +73,7 @@ export async function readStack(
   definitions: readonly Definition[],
   config: StackConfig,
 ): Promise<KnownStack> {
-  const store = openStore(config.store.directory);
+  const store = openStore(storeAddress(config.store));
   const publications = await listPublications(store);
   const failures = await listFailures(store);
   const images = definitions.map(async (definition) => {

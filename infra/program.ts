@@ -1,20 +1,21 @@
 /** What a stack declares: decided here, from configuration, definitions, archive and records. */
 
 import * as pulumi from "@pulumi/pulumi";
-import { chooseDefinitions, parseConfig, type StackConfig } from "./config.ts";
+import { chooseDefinitions, parseConfig } from "./config.ts";
 import { currentKeys } from "./currentKeys.ts";
+import type { Definition, ImageKey } from "./definitions/definition.ts";
 import { loadImages } from "./definitions/load.ts";
-import { StoreError } from "./errors.ts";
+import { StoreError, UserError } from "./errors.ts";
+import { placesOf } from "./platforms/places.ts";
+import { isOfPlace, type Place } from "./platforms/platform.ts";
 import { projectPath } from "./projectPaths.ts";
 import {
+  type Destination,
   fullStackName,
   ImageVersion,
   type ImageVersionArgs,
 } from "./release/imageVersion.ts";
-import {
-  formatNeeds,
-  requirePossibleFormats,
-} from "./release/neededFormats.ts";
+import { requirePossibleFormats } from "./release/neededFormats.ts";
 import { olderVersions } from "./release/retention.ts";
 import { summaryText } from "./release/summary.ts";
 import { writeRun } from "./store/attempts.ts";
@@ -23,7 +24,7 @@ import {
   publicationName,
   readBuild,
 } from "./store/documents.ts";
-import { openStore } from "./store/openStore.ts";
+import { openStore, storeAddress } from "./store/openStore.ts";
 import type { PublicationRecord } from "./store/records.ts";
 import type { Store } from "./store/store.ts";
 
@@ -48,17 +49,43 @@ export async function declareImages(): Promise<ProgramOutputs> {
     await loadImages(projectPath("image-definitions"), config.type),
   );
   const keys = await currentKeys(definitions, config);
+  const address = storeAddress(config.store);
+  const store = openStore(address);
+  const places = placesOf(config);
+  const published = (await listPublications(store)).filter(
+    ({ stack }) => stack === fullStackName(),
+  );
+  const shared = { type: config.type, store: address };
   const current = keys.map(({ definition, key, archive }) => ({
-    config,
-    definition,
-    key,
-    archive,
+    ...{ ...shared, definition, key, archive },
+    destinations: places
+      .filter((place) => place.takes(definition))
+      .map((place) => ({
+        place,
+        record: published.find(
+          (each) => each.key === key && isOfPlace(place, each),
+        ),
+      })),
   }));
-  const store = openStore(config.store.directory);
-  const older = await olderVersionsOf(config, store, current);
+  requireDestinations(current);
+  const kept = current.flatMap(({ definition, key }) =>
+    keptVersions(definition, key, {
+      ...{ places, published },
+      versions: config.retention.versions,
+    }),
+  );
+  const older = await Promise.all(
+    kept.map(
+      async (version): Promise<ImageVersionArgs> => ({
+        ...shared,
+        ...(await recordedBuild(store, version)),
+        destinations: version.destinations,
+      }),
+    ),
+  );
   requirePossibleFormats(
     pulumi.getStack(),
-    formatNeeds(config),
+    places,
     [...older, ...current].map(({ definition }) => definition),
   );
 
@@ -68,10 +95,25 @@ export async function declareImages(): Promise<ProgramOutputs> {
     definition: args.definition,
     image: new ImageVersion(args),
   }));
+  const pointers = images.flatMap(({ definition, image }) =>
+    image.published.map(({ place, image, publication }) =>
+      place.point?.(image, publication, newestRecord(definition, place, older)),
+    ),
+  );
   const all = [...olderImages, ...images.map(({ image }) => image)];
+  const ends = all.flatMap((image) =>
+    image.published.map(({ publication }) => publication.end),
+  );
   return {
-    summary: summaryText(config.directory.path, images),
-    end: pulumi.all(all.map(({ files }) => pulumi.recover(files, () => []))),
+    summary: summaryText(
+      images,
+      places.flatMap(({ ending }) => ending ?? []),
+    ),
+    end: pulumi.all(
+      [...ends, ...pointers].map((end) =>
+        pulumi.recover(pulumi.output(end), () => undefined),
+      ),
+    ),
   };
 }
 
@@ -93,44 +135,88 @@ function recordRun(
   );
 }
 
-/** The published versions that retention keeps, as they were declared when they were built. */
-async function olderVersionsOf(
-  config: StackConfig,
-  store: Store,
-  current: readonly ImageVersionArgs[],
-): Promise<readonly ImageVersionArgs[]> {
-  const publications = await listPublications(store);
-  const kept = current.flatMap(({ definition, key }) =>
-    olderVersions(
-      key,
-      publications.filter(
-        (record) =>
-          record.definition.name === definition.name &&
-          record.stack === fullStackName(),
-      ),
-      config.retention.versions,
-    ),
+/**
+ * Makes sure that every image has somewhere to go.
+ * @throws {UserError} naming those that have not.
+ */
+function requireDestinations(images: readonly ImageVersionArgs[]): void {
+  const lost = images
+    .filter(({ destinations }) => destinations.length === 0)
+    .map(({ definition }) => definition.name);
+  if (lost.length === 0) return;
+  throw new UserError(
+    `Pulumi.${pulumi.getStack()}.yaml: no platform takes ${lost.join(", ")}. Take it out of cloud-images:definitions, or let a platform's own definitions name it.`,
   );
-  return Promise.all(kept.map((record) => recorded(config, store, record)));
 }
 
-async function recorded(
-  config: StackConfig,
+/** An older version that stays somewhere. */
+interface KeptVersion {
+  readonly key: ImageKey;
+  /** One of its records: they have the definition in common. */
+  readonly record: PublicationRecord;
+  readonly destinations: readonly Destination[];
+}
+
+/** The versions of a definition that retention keeps beside the current key, and where. Pure. */
+function keptVersions(
+  { name }: Definition,
+  current: ImageKey,
+  {
+    places,
+    published,
+    versions,
+  }: {
+    readonly places: readonly Place[];
+    readonly published: readonly PublicationRecord[];
+    readonly versions: number;
+  },
+): readonly KeptVersion[] {
+  const kept = places.flatMap((place) =>
+    olderVersions(
+      current,
+      published.filter(
+        (record) => record.definition.name === name && isOfPlace(place, record),
+      ),
+      versions,
+    ).map((record) => ({ place, record })),
+  );
+  const byKey = Map.groupBy(kept, ({ record }) => record.key);
+  return [...byKey].map(([key, destinations]) => ({
+    key,
+    record: (destinations[0] as Destination & KeptVersion).record,
+    destinations,
+  }));
+}
+
+/** The newest of the older versions that are published in a place. */
+function newestRecord(
+  { name }: Definition,
+  { platform, place }: Place,
+  older: readonly ImageVersionArgs[],
+): PublicationRecord | undefined {
+  return older
+    .filter(({ definition }) => definition.name === name)
+    .flatMap(({ destinations }) => destinations)
+    .flatMap(({ record }) => record ?? [])
+    .filter((record) => isOfPlace({ platform, place }, record))
+    .sort((one, other) => (one.version < other.version ? 1 : -1))
+    .at(0);
+}
+
+/** A published version, as it was declared when it was built. */
+async function recordedBuild(
   store: Store,
-  publication: PublicationRecord,
-): Promise<ImageVersionArgs> {
-  const { key, version, definition } = publication;
+  { key, record }: KeptVersion,
+): Promise<Pick<ImageVersionArgs, "definition" | "key" | "archive">> {
   const build = await readBuild(store, key);
   if (build === undefined) {
-    const name = publicationName({
-      ...publication,
-      definition: definition.name,
-    });
+    const { definition, version } = record;
+    const name = publicationName({ ...record, definition: definition.name });
     throw new StoreError(
       `${store.location} has the publication ${definition.name} ${version}, but not its build ${key}. ` +
         "Nothing is changed before that is put right: restore the store from a backup, " +
         `or remove ${name} from it to give the version up.`,
     );
   }
-  return { config, definition: build.definition, key, archive: build.archive };
+  return { definition: build.definition, key, archive: build.archive };
 }

@@ -39,7 +39,7 @@ describe("the configuration of a stack", () => {
       ...values,
       "cloud-images:directory": directory,
     });
-    expect(config.directory.formats).toEqual(["qcow2", "vhd"]);
+    expect(config.directory?.formats).toEqual(["qcow2", "vhd"]);
   });
 
   it("leaves other providers' keys alone", () => {

@@ -1,8 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
-import type { StackConfig } from "../config.ts";
 import type {
   Definition,
   ImageKey,
+  ImageType,
   ImageVersion as Version,
 } from "../definitions/definition.ts";
 import { shortKey } from "../definitions/key.ts";
@@ -10,15 +10,38 @@ import type { ArchiveState } from "../image/archive.ts";
 import { BootCheck } from "../image/bootCheck.ts";
 import { FaiImage } from "../image/faiImage.ts";
 import { ImageFormat } from "../image/imageFormat.ts";
-import { DirectoryPublication } from "../platforms/directory/directoryPublication.ts";
-import { formatNeeds, neededFormats } from "./neededFormats.ts";
+import type {
+  DeclaredPublication,
+  Place,
+  PublishableImage,
+} from "../platforms/platform.ts";
+import type { PublicationRecord } from "../store/records.ts";
+import { neededFormats } from "./neededFormats.ts";
 
-/** One key of one definition. */
+/** One key of one definition, and where it is published. */
 export interface ImageVersionArgs {
-  readonly config: StackConfig;
   readonly definition: Definition;
   readonly key: ImageKey;
   readonly archive: ArchiveState;
+  /** The channel. */
+  readonly type: ImageType;
+  /** The store's address. */
+  readonly store: string;
+  readonly destinations: readonly Destination[];
+}
+
+/** A place that an image version is published to. */
+export interface Destination {
+  readonly place: Place;
+  /** Its record there, once it was published. */
+  readonly record: PublicationRecord | undefined;
+}
+
+/** What was declared of an image version in a place. */
+export interface Published {
+  readonly place: Place;
+  readonly image: PublishableImage;
+  readonly publication: DeclaredPublication;
 }
 
 /** `organization/project/stack`: who holds a build and owns a publication. */
@@ -31,7 +54,7 @@ export function fullStackName(): string {
 }
 
 /** Directories that the resources share; they count from the repository's root. */
-const places = {
+const directories = {
   configSpace: "image-definitions/fai",
   cache: ".cache/build",
   logs: ".state/logs",
@@ -47,29 +70,26 @@ export class ImageVersion extends pulumi.ComponentResource {
   readonly version: pulumi.Output<Version | undefined>;
   /** Why it is not published, where it was allowed to fail. */
   readonly failures: pulumi.Output<readonly string[]>;
-  /** Its published files, relative to the published directory. */
-  readonly files: pulumi.Output<string[]>;
-  /** How the boot check ran the image. */
-  readonly acceleration: pulumi.Output<"kvm" | "tcg" | undefined>;
+  /** What became of it in each of its places. */
+  readonly published: readonly Published[];
 
   constructor(
-    args: ImageVersionArgs,
+    { definition, key, archive, type, store, destinations }: ImageVersionArgs,
     options?: pulumi.ComponentResourceOptions,
   ) {
-    const { config, definition, key, archive } = args;
     const label = `${definition.name}-${shortKey(key)}`;
     super("cloud-images:release:ImageVersion", label, {}, options);
     const stack = fullStackName();
-    const store = config.store.directory;
     const child = { parent: this };
 
     const image = new FaiImage(
       `${label}-image`,
-      { stack, key, definition, archive, store, ...places },
+      { stack, key, definition, archive, store, ...directories },
       child,
     );
-    const { rawSha256 } = image;
-    const converted = neededFormats(formatNeeds(config)).map((format) => ({
+    const { version, rawSha256 } = image;
+    const formats = neededFormats(destinations.map(({ place }) => place));
+    const converted = formats.map((format) => ({
       format,
       file: new ImageFormat(
         `${label}-${format}`,
@@ -77,7 +97,7 @@ export class ImageVersion extends pulumi.ComponentResource {
         child,
       ),
     }));
-    const { logs, work } = places;
+    const { logs, work } = directories;
     const checks = definition.bootCheck.firmware.map(
       (firmware) =>
         new BootCheck(
@@ -86,35 +106,23 @@ export class ImageVersion extends pulumi.ComponentResource {
           child,
         ),
     );
-    const published = converted
-      .filter(({ format }) => config.directory.formats.includes(format))
-      .map(({ file }) => file);
     const failures = pulumi
       .all([image, ...checks].map((part) => part.failures))
       .apply((lists) => lists.flatMap((list) => list ?? []));
-    const publication = new DirectoryPublication(
-      `${label}-directory`,
-      {
-        stack,
-        store,
-        root: config.directory.path,
-        key,
-        version: image.version,
-        release: definition.release.codename,
-        channel: config.type,
-        definition: definition.name,
-        formats: config.directory.formats,
-        firmware: [...definition.bootCheck.firmware],
-        rawSha256,
-        failures,
-      },
-      { ...child, dependsOn: [...published, ...checks] },
-    );
 
-    this.version = image.version;
+    this.version = version;
     this.failures = failures;
-    this.files = publication.files;
-    this.acceleration = publication.acceleration;
+    this.published = destinations.map(({ place, record }) => {
+      const files = converted
+        .filter(({ format }) => place.formats.includes(format))
+        .map(({ file }) => file);
+      const image: PublishableImage = {
+        ...{ stack, store, key, label, definition, channel: type },
+        ...{ version, rawSha256, failures, checks, files, record },
+        parent: this,
+      };
+      return { place, image, publication: place.publish(image) };
+    });
     this.registerOutputs({ key });
   }
 }

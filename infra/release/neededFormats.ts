@@ -1,26 +1,17 @@
 /** Which forms of an image a stack makes: those that something of it asks for, and no others. Pure. */
 
-import type { StackConfig } from "../config.ts";
 import type { Definition } from "../definitions/definition.ts";
 import { UserError } from "../errors.ts";
+import type { Place } from "../platforms/platform.ts";
 import { type Format, formats } from "../store/records.ts";
 
-/** What one platform asks for. */
-export interface FormatNeed {
-  /** The field of the stack's configuration that says so. */
-  readonly field: string;
-  readonly formats: readonly Format[];
-}
-
-/** What a stack's platforms ask for. */
-export function formatNeeds({ directory }: StackConfig): readonly FormatNeed[] {
-  return [
-    { field: "cloud-images:directory.formats", formats: directory.formats },
-  ];
-}
+/** What one place asks for. */
+export type FormatNeed = Pick<Place, "formats" | "formatsField" | "takes">;
 
 /** The union of what is needed, each format once, in the order of their list. */
-export function neededFormats(needs: readonly FormatNeed[]): readonly Format[] {
+export function neededFormats(
+  needs: readonly Pick<FormatNeed, "formats">[],
+): readonly Format[] {
   return formats.filter((format) =>
     needs.some((need) => need.formats.includes(format)),
   );
@@ -36,6 +27,7 @@ const largestDiskGiB: Readonly<Partial<Record<Format, number>>> = { vhd: 2040 };
 /**
  * Makes sure that every image can have the formats that are asked for.
  *
+ * @param needs of all places; several that have the same field ask with one voice
  * @throws {UserError} naming the field and the image, one line for each format that one cannot have.
  */
 export function requirePossibleFormats(
@@ -43,11 +35,11 @@ export function requirePossibleFormats(
   needs: readonly FormatNeed[],
   definitions: readonly Definition[],
 ): void {
-  const problems = needs.flatMap(({ field, formats }) =>
-    formats.flatMap((format) =>
-      tooLarge(format, definitions).map(
+  const problems = needs.flatMap((need) =>
+    need.formats.flatMap((format) =>
+      tooLarge(format, definitions.filter(need.takes)).map(
         ({ name, disk }) =>
-          `Pulumi.${stack}.yaml: ${field} asks for ${format}, which ${name} cannot have: it holds disks of ${largestDiskGiB[format]} GiB at most, ` +
+          `Pulumi.${stack}.yaml: ${need.formatsField} asks for ${format}, which ${name} cannot have: it holds disks of ${largestDiskGiB[format]} GiB at most, ` +
           `and disk.sizeGiB is ${disk.sizeGiB}. Take ${format} out of the list, the image out of cloud-images:definitions, ` +
           "or give it a smaller disk in image-definitions/.",
       ),

@@ -2,48 +2,59 @@
 
 import * as pulumi from "@pulumi/pulumi";
 import type { Definition } from "../definitions/definition.ts";
-import { bootCommand } from "../image/bootCommand.ts";
-import type { Format } from "../store/records.ts";
 import type { ImageVersion } from "./imageVersion.ts";
 
 /** The newest version of one definition. */
 export interface SummarisedImage {
   readonly definition: Definition;
-  readonly image: ImageVersion;
+  readonly image: Pick<ImageVersion, "version" | "failures" | "published">;
 }
 
 /**
- * Where each image is and how to boot it.
+ * Where each image is, in the words of its places.
  *
- * @param root the published directory, as the configuration has it
+ * @param endings what is said once, below all images
  */
 export function summaryText(
-  root: string,
   images: readonly SummarisedImage[],
+  endings: readonly string[],
 ): pulumi.Output<string> {
-  const paragraphs = images.map(({ definition, image }) => {
-    const { version, files, acceleration, failures } = image;
-    const paragraph = pulumi
-      .all([version, files, acceleration, failures])
-      .apply(([version, files, acceleration, failures]) =>
-        version === undefined || failures.length > 0
-          ? failureParagraph(definition, failures)
-          : imageParagraph(root, definition, {
-              version,
-              files,
-              acceleration: acceleration ?? "tcg",
-            }),
-      );
-    return pulumi.recover(
-      paragraph,
-      () => `${definition.name}: this version was not published.`,
-    );
-  });
   return pulumi
-    .all(paragraphs)
-    .apply((texts) =>
-      [...texts, `Index page: ${root}/index.html`].join("\n\n"),
+    .all(images.map(paragraphOf))
+    .apply((texts) => [...texts, ...endings].join("\n\n"));
+}
+
+function paragraphOf({
+  definition: { name },
+  image: { version, failures, published },
+}: SummarisedImage): pulumi.Output<string> {
+  const parts = published.map(({ place, publication }) =>
+    pulumi.recover(publication.lines, () => [
+      `  Not published to ${placeName(place)}.`,
+    ]),
+  );
+  const paragraph = pulumi
+    .all([version, failures, pulumi.all(parts)])
+    .apply(([version, failures, parts]) =>
+      version === undefined || failures.length > 0
+        ? failureParagraph({ name }, failures)
+        : [`${name}, version ${version}`, ...parts.flat()].join("\n"),
     );
+  return pulumi.recover(
+    paragraph,
+    () => `${name}: this version was not published.`,
+  );
+}
+
+/** A place, as people call it: `ec2 frankfurt`. */
+function placeName({
+  platform,
+  place,
+}: {
+  readonly platform: string;
+  readonly place?: string | undefined;
+}): string {
+  return place === undefined ? platform : `${platform} ${place}`;
 }
 
 /** One image that was allowed to fail, and did. */
@@ -54,61 +65,5 @@ export function failureParagraph(
   return [
     `${name}: FAILED, which its definition allows (allowFailure). What was published of it before stays.`,
     ...failures.map((failure) => `  ${failure}`),
-  ].join("\n");
-}
-
-/** What is known of an image once it is published; paths are relative to the root. */
-export interface PublishedImage {
-  readonly version: string;
-  readonly files: readonly string[];
-  readonly acceleration: "kvm" | "tcg";
-}
-
-/** What files are called, in the order in which they are shown. */
-const labels: Readonly<Record<Format, string>> = {
-  qcow2: "Image:",
-  "tar.zst": "Raw disk:",
-  "tar.xz": "Raw disk:",
-  "tar.gz": "For GCE:",
-  vmdk: "VMDK:",
-  vhd: "VHD:",
-  "root.tar.zst": "Files:",
-  "oci.tar": "OCI:",
-};
-
-/** One image, for people. */
-export function imageParagraph(
-  root: string,
-  { name, architecture, bootCheck }: Definition,
-  { version, files, acceleration }: PublishedImage,
-): string {
-  const file = (suffix: string) =>
-    files
-      .filter((path) => path.endsWith(`/${name}-${version}.${suffix}`))
-      .map((path) => `${root}/${path}`);
-  const line = (what: string, path: string) => `  ${what.padEnd(10)}${path}`;
-  const images = Object.entries(labels).flatMap(([format, label]) =>
-    file(format).map((path) => line(label, path)),
-  );
-  const boot = file("qcow2").flatMap((qcow2) => {
-    const command = bootCommand({
-      qcow2,
-      architecture,
-      memoryMiB: bootCheck.memoryMiB,
-      acceleration,
-      firmware: bootCheck.firmware.includes("bios")
-        ? "bios"
-        : (bootCheck.firmware[0] ?? "uefi"),
-    });
-    return [
-      line("Boot it:", command.join(" ")),
-      line("", "Ctrl-A X ends it; the file is not written to."),
-    ];
-  });
-  return [
-    `${name}, version ${version}`,
-    ...images,
-    ...file("json").map((path) => line("Manifest:", path)),
-    ...boot,
   ].join("\n");
 }

@@ -86,7 +86,8 @@ function holderName(key: ImageKey, stack: string): DocumentName {
 
 /** What publication: one version of an image may be in several channels of a platform. */
 export interface PublicationId {
-  readonly platform: PublicationRecord["platform"];
+  readonly platform: string;
+  readonly place?: string | undefined;
   readonly definition: DefinitionName;
   readonly version: ImageVersion;
   readonly channel: ImageType;
@@ -95,12 +96,14 @@ export interface PublicationId {
 /** Where the store keeps a publication's record. */
 export function publicationName({
   platform,
+  place,
   definition,
   version,
   channel,
 }: PublicationId): DocumentName {
   const suffix = channel === "release" ? "" : `.${channel}`;
-  return `publications/${platform}/${definition}/${version}${suffix}.json`;
+  const where = place === undefined ? platform : `${platform}/${place}`;
+  return `publications/${where}/${definition}/${version}${suffix}.json`;
 }
 
 /**

@@ -12,8 +12,8 @@
  *     builds/<key>/holders/<holder>.json         HolderRecord: which stacks declare the key
  *     failures/<key>/<step>.json                 FailureRecord
  *     runs/<stack>.json                          RunRecord
- *     publications/<platform>/<definition>/<version>.json   PublicationRecord of the channel `release`
- *     publications/<platform>/<definition>/<version>.<channel>.json   those of the others
+ *     publications/<platform>[/<place>]/<definition>/<version>.json   PublicationRecord of the channel `release`
+ *     publications/<platform>[/<place>]/<definition>/<version>.<channel>.json   those of the others
  *
  * Each type is inferred from the schema beside it, so that what is checked when a record is read
  * cannot drift from what the program is told it gets.
@@ -292,9 +292,30 @@ const publishedFileSchema = z
   .readonly();
 export type PublishedFile = z.infer<typeof publishedFileSchema>;
 
+/** The name that a stack gives a region, account or cloud. */
+export const placeNameSchema = z.string().regex(/^[a-z0-9][a-z0-9-]{0,39}$/, {
+  error: "must be a name of lower-case letters, digits and hyphens, 40 at most",
+});
+
+const verificationSchema = z
+  .object({
+    /** Of the whole disk, zeros included; only where all of it was read. */
+    sha256: sha256Schema.optional(),
+    /** How many of its blocks were read and compared, and how many it has. */
+    readBlocks: z.int().nonnegative(),
+    allBlocks: z.int().nonnegative(),
+    verifiedAt: momentSchema,
+  })
+  .readonly();
+/** How a platform's copy was compared with the artifact. */
+export type Verification = z.infer<typeof verificationSchema>;
+
 export const publicationRecordSchema = z
   .object({
-    platform: z.enum(["directory"]),
+    /** The platform's folder in the program: `directory`, `ec2`. */
+    platform: z.string().regex(/^[a-z][a-z0-9]*$/),
+    /** Which region, account or cloud of the platform, by the name that the stack gives it. */
+    place: placeNameSchema.optional(),
     /** `organization/project/stack` that made it. */
     stack: z.string().min(1),
     key: imageKeySchema,
@@ -305,8 +326,12 @@ export const publicationRecordSchema = z
     publishedAt: momentSchema,
     /** What the platform's own resource was given, so that an older version can be declared again unchanged. */
     inputs: z.record(z.string(), z.unknown()).readonly(),
-    /** What was made available. */
+    /** What was made available as files. */
     files: z.array(publishedFileSchema).readonly(),
+    /** What else the platform knows it by, such as `imageId`. */
+    names: textByName.optional(),
+    /** What was read back there, where the platform can. */
+    verification: verificationSchema.optional(),
   })
   .readonly();
 /** One version made available on one platform: written when complete and verified, removed with it. */

@@ -9,8 +9,15 @@ import {
 import { formats } from "../../infra/store/records.ts";
 import { definitionWith } from "../definitions/fixtures.ts";
 
-const site: FormatNeed = { field: "site.formats", formats: ["vhd", "qcow2"] };
-const cloud: FormatNeed = { field: "cloud", formats: ["tar.gz", "qcow2"] };
+const takes = () => true;
+const site: FormatNeed = {
+  ...{ formatsField: "site.formats", formats: ["vhd", "qcow2"] },
+  takes,
+};
+const cloud: FormatNeed = {
+  ...{ formatsField: "cloud", formats: ["tar.gz", "qcow2"] },
+  takes,
+};
 
 describe("the formats that are needed", () => {
   it("are those of all platforms, each once, in one order", () => {
@@ -50,9 +57,14 @@ describe("formats that an image cannot have", () => {
     ]);
   });
 
+  it("are no matter for images that do not go there", () => {
+    const large = ofSize("large", 2048);
+    requirePossibleFormats("mine", [{ ...site, takes: () => false }], [large]);
+  });
+
   it("are none of the others, whatever the size", () => {
     const others = formats.filter((format) => format !== "vhd");
-    const need = { field: "all", formats: others };
+    const need = { formatsField: "all", formats: others, takes };
     requirePossibleFormats("mine", [need], [ofSize("large", 2048)]);
   });
 });

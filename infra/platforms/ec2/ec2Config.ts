@@ -1,0 +1,134 @@
+/** EC2 in a stack's configuration. */
+
+import { z } from "zod";
+import { awsAccessSchema } from "../../aws/access.ts";
+import { namePatternSchema } from "../../definitions/namePattern.ts";
+import { placeNameSchema } from "../../store/records.ts";
+
+const accountSchema = z
+  .string()
+  .regex(/^[0-9]{12}$/, "must be an account's 12 digits, in quotes");
+
+/** Who may launch an AMI besides its owner. */
+const shareSchema = z
+  .union([
+    z.enum(["private", "public"]),
+    z
+      .strictObject({
+        accounts: z.array(accountSchema).default([]),
+        organizations: z
+          .array(
+            z
+              .string()
+              .regex(
+                /^arn:aws[a-z-]*:organizations::[0-9]{12}:(organization|ou)\/[a-z0-9/-]+$/,
+                "must be the ARN of an organization or of a unit of one",
+              ),
+          )
+          .default([]),
+      })
+      .refine(
+        ({ accounts, organizations }) =>
+          accounts.length + organizations.length > 0,
+        "must name an account or an organization",
+      ),
+  ])
+  .default("private")
+  .describe("Who may launch the AMIs");
+
+const targetSchema = awsAccessSchema.extend({
+  method: z
+    .enum(["ebs-direct", "volume"])
+    .default("ebs-direct")
+    .describe(
+      "How the disk gets into a snapshot: by the EBS direct APIs, or by a volume on the instance that runs this",
+    ),
+  copyFrom: placeNameSchema
+    .optional()
+    .describe(
+      "Another target, whose AMI is copied by EC2 instead of uploading the disk once more",
+    ),
+  encryption: z
+    .strictObject({
+      kmsKey: z
+        .string()
+        .regex(
+          /^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:(key|alias)\/[\w/-]+$/,
+          "must be the ARN of a key",
+        )
+        .optional()
+        .describe("The account's own key for EBS when left out"),
+    })
+    .optional()
+    .describe("Encrypts the snapshots; encrypted AMIs cannot be public"),
+  share: shareSchema,
+});
+
+export const ec2ConfigSchema = z
+  .strictObject({
+    definitions: z
+      .array(namePatternSchema)
+      .min(1)
+      .default(["*-ec2-*"])
+      .describe("Which of the stack's images become AMIs"),
+    targets: z
+      .record(placeNameSchema, targetSchema)
+      .refine(
+        (targets) => Object.keys(targets).length > 0,
+        "must name a target",
+      )
+      .describe("Regions and accounts, each by a name of your choice"),
+    zeroBlocks: z
+      .enum(["send", "skip"])
+      .default("send")
+      .describe(
+        "Whether blocks of zeros inside data are uploaded; left out, they read back as garbage from encrypted volumes",
+      ),
+    readBack: z
+      .union([z.literal("all"), z.strictObject({ blocks: z.int().positive() })])
+      .default("all")
+      .describe("How much of each snapshot is read again and compared"),
+    deprecateAfterDays: z
+      .number()
+      .positive()
+      .default(730)
+      .describe("When an AMI becomes deprecated, counted from its version"),
+    parameters: z
+      .string()
+      .regex(
+        /^(\/[\w.-]+)+$/,
+        "must be the beginning of parameters' names, such as /cloud-images",
+      )
+      .optional()
+      .describe(
+        "Where Systems Manager has the newest AMIs; nowhere when left out",
+      ),
+  })
+  .superRefine(({ targets }, context) => {
+    for (const [name, { copyFrom, encryption, share }] of Object.entries(
+      targets,
+    )) {
+      const complain = (field: string, message: string) =>
+        context.addIssue({
+          code: "custom",
+          path: ["targets", name, field],
+          message,
+        });
+      const source = copyFrom === undefined ? undefined : targets[copyFrom];
+      if (copyFrom !== undefined && source?.copyFrom !== undefined) {
+        complain("copyFrom", `must not name ${copyFrom}, which is a copy`);
+      } else if (copyFrom !== undefined && source === undefined) {
+        complain("copyFrom", "must name another target");
+      } else if (copyFrom === name) {
+        complain("copyFrom", "must name another target");
+      }
+      if (encryption !== undefined && share === "public") {
+        complain("share", "cannot be public: the AMIs are encrypted");
+      }
+    }
+  })
+  .describe("AMIs in regions and accounts of EC2");
+export type Ec2Config = z.output<typeof ec2ConfigSchema>;
+export type Ec2Target = z.output<typeof targetSchema>;
+/** Who may launch an AMI besides its owner. */
+export type Share = z.output<typeof shareSchema>;

@@ -1,0 +1,87 @@
+/**
+ * What a platform is to the rest of the program: places to publish to. A platform is a folder beside this file and a
+ * line in places.ts; nothing else of the program knows its name.
+ */
+
+import type * as pulumi from "@pulumi/pulumi";
+import type {
+  Definition,
+  ImageKey,
+  ImageType,
+  ImageVersion,
+} from "../definitions/definition.ts";
+import type { Format, PublicationRecord } from "../store/records.ts";
+
+/** Which place: a platform, and one of its regions, accounts or clouds by the name that the stack gives it. */
+export interface PlaceId {
+  /** The platform's folder: `directory`, `ec2`. */
+  readonly platform: string;
+  /** None where a stack has one place of the platform. */
+  readonly place?: string | undefined;
+}
+
+/** An image version on its way to places. */
+export interface PublishableImage {
+  /** `organization/project/stack`. */
+  readonly stack: string;
+  /** The store's address. */
+  readonly store: string;
+  readonly key: ImageKey;
+  /** Its definition and the first digits of its key: children are named after it. */
+  readonly label: string;
+  readonly definition: Definition;
+  readonly channel: ImageType;
+  /** None while it is one that failed and was allowed to. */
+  readonly version: pulumi.Output<ImageVersion | undefined>;
+  readonly rawSha256: pulumi.Output<string | undefined>;
+  /** Why there is nothing to publish, where it was allowed to fail. */
+  readonly failures: pulumi.Output<readonly string[]>;
+  /** What must be done before: its boot checks. */
+  readonly checks: readonly pulumi.Resource[];
+  /** Its files in the forms that the place needs. */
+  readonly files: readonly pulumi.Resource[];
+  /** The place's record of it, once it was published there. */
+  readonly record: PublicationRecord | undefined;
+  /** The component that it is a part of. */
+  readonly parent: pulumi.ComponentResource;
+}
+
+/** What was declared of an image in a place. */
+export interface DeclaredPublication {
+  /** Comes to its end with the publication; a value of the place's own. */
+  readonly end: pulumi.Output<unknown>;
+  /** What is said of it to people, a line each. */
+  readonly lines: pulumi.Output<readonly string[]>;
+}
+
+/** Somewhere that a stack publishes to. */
+export interface Place extends PlaceId {
+  /** The forms in which it needs images. */
+  readonly formats: readonly Format[];
+  /** The field of the stack's configuration that asks for them. */
+  readonly formatsField: string;
+  /** What is said once at the end of a run, below all images. */
+  readonly ending?: string;
+  /** Whether a definition is published here. Pure. */
+  takes(definition: Definition): boolean;
+  /** Declares an image version here. */
+  publish(image: PublishableImage): DeclaredPublication;
+  /**
+   * Declares what names the newest version of an image here and belongs to no version, after that is published.
+   *
+   * @param older the newest of the other versions that are published here: named while the newest failed and may
+   */
+  point?(
+    newest: PublishableImage,
+    publication: DeclaredPublication,
+    older: PublicationRecord | undefined,
+  ): pulumi.Output<unknown>;
+}
+
+/** Whether a record is of that place. */
+export function isOfPlace(
+  { platform, place }: PlaceId,
+  record: PublicationRecord,
+): boolean {
+  return record.platform === platform && record.place === place;
+}
