@@ -14,9 +14,11 @@ import { EC2Client } from "@aws-sdk/client-ec2";
 import { IAMClient } from "@aws-sdk/client-iam";
 import { S3Client } from "@aws-sdk/client-s3";
 import { SSMClient } from "@aws-sdk/client-ssm";
+import { AwsProxy } from "../../servers/awsProxy.ts";
 import type { LocalServer } from "../../servers/localServer.ts";
 import { startMoto } from "../../servers/moto.ts";
 import { keptVariable } from "./cloud.ts";
+import { ShownImages } from "./shownImages.ts";
 
 /** Bytes of an EBS block. */
 const blockBytes = 512 * 1024;
@@ -31,21 +33,30 @@ const credentialsEnv = {
   AWS_EC2_METADATA_DISABLED: "true",
 };
 
-/** moto and the stand-in's directory. Disposing of it ends the one and removes the other. */
+/** moto, a proxy that shows its AMIs in full, and the stand-in's directory. Disposing of it ends the one and removes the other. */
 export class TestAccount implements AsyncDisposable {
   readonly url: string;
   readonly directory: string;
+  /** Remembers the calls. */
+  readonly proxy: AwsProxy;
   readonly #moto: LocalServer;
 
-  private constructor(directory: string, moto: LocalServer) {
+  private constructor(directory: string, moto: LocalServer, proxy: AwsProxy) {
     this.directory = directory;
+    this.proxy = proxy;
     this.#moto = moto;
-    this.url = moto.url;
+    this.url = proxy.url;
   }
 
   static async create(): Promise<TestAccount> {
     const directory = await mkdtemp(join(tmpdir(), "cloud-images-aws-"));
-    return new TestAccount(directory, await startMoto(directory));
+    const moto = await startMoto(directory);
+    const rules = [new ShownImages(directory)];
+    return new TestAccount(
+      directory,
+      moto,
+      await AwsProxy.start(moto.url, rules),
+    );
   }
 
   /** Variables for the engine: credentials, and where the stand-in keeps what moto drops. */
@@ -110,6 +121,7 @@ export class TestAccount implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.proxy[Symbol.asyncDispose]();
     await this.#moto[Symbol.asyncDispose]();
     await rm(this.directory, { recursive: true, force: true });
   }

@@ -1,6 +1,6 @@
 /** How the stand-in reaches what stands for AWS: a server, with the credentials and limits of the provider's inputs. */
 
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { EBSClient } from "@aws-sdk/client-ebs";
 import type { EC2Client } from "@aws-sdk/client-ec2";
@@ -11,7 +11,7 @@ import type { AwsCredentialIdentityProvider } from "@aws-sdk/types";
 import { isList, isObject, type Properties } from "../values.ts";
 
 /** Names a directory in which the stand-in keeps what moto drops. */
-export const keptVariable = "CLOUD_IMAGES_AWS_DOUBLE";
+export const keptVariable = "CLOUD_IMAGES_DOUBLE_AWS_STATE";
 
 /** Attempts of one call. The plugin's own 26 would have a test of a dead region wait for minutes. */
 const defaultAttempts = 8;
@@ -176,20 +176,31 @@ export class AwsCloud {
 /** Attributes of an AMI that moto drops, by the names that @pulumi/aws gives them. */
 export type KeptImage = Properties;
 
-function keptFile(id: string): string {
+function directoryOfEnvironment(): string {
   const directory = process.env[keptVariable];
-  if (directory === undefined || directory === "") {
-    throw new Error(
-      `The stand-in for AWS needs ${keptVariable}, a directory for what moto drops.`,
-    );
-  }
+  if (directory !== undefined && directory !== "") return directory;
+  throw new Error(
+    `The stand-in for AWS needs ${keptVariable}, a directory for what moto drops.`,
+  );
+}
+
+function keptFile(id: string, directory: string): string {
   return join(directory, "images", `${id}.json`);
 }
 
-/** What is kept of an AMI; nothing of one that the stand-in did not register. */
-export async function keptImage(id: string): Promise<KeptImage> {
+/**
+ * What is kept of an AMI; nothing of one that the stand-in did not register.
+ *
+ * @param directory the one that the environment names, when it is left out
+ */
+export async function keptImage(
+  id: string,
+  directory = directoryOfEnvironment(),
+): Promise<KeptImage> {
   try {
-    return JSON.parse(await readFile(keptFile(id), "utf8")) as KeptImage;
+    return JSON.parse(
+      await readFile(keptFile(id, directory), "utf8"),
+    ) as KeptImage;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return {};
     throw error;
@@ -197,10 +208,22 @@ export async function keptImage(id: string): Promise<KeptImage> {
 }
 
 /** Keeps attributes of an AMI, in place of what was kept. A test may do so too, behind Pulumi's back. */
-export async function keepImage(id: string, image: KeptImage): Promise<void> {
-  const file = keptFile(id);
+export async function keepImage(
+  id: string,
+  image: KeptImage,
+  directory = directoryOfEnvironment(),
+): Promise<void> {
+  const file = keptFile(id, directory);
   await mkdir(join(file, ".."), { recursive: true });
   const written = `${file}.${process.pid}`;
   await writeFile(written, `${JSON.stringify(image, undefined, 2)}\n`);
   await rename(written, file);
+}
+
+/** Ids of the AMIs of which something is kept, also of those that are gone. */
+export async function keptImageIds(
+  directory: string,
+): Promise<readonly string[]> {
+  const names = await readdir(join(directory, "images")).catch(() => []);
+  return names.flatMap((name) => /^(ami-\w+)\.json$/.exec(name)?.[1] ?? []);
 }

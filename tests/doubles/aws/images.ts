@@ -402,22 +402,6 @@ async function volumeSizes(
   );
 }
 
-/** moto makes a snapshot for each AMI out of nothing, and holds on to it as long as the AMI is there. */
-async function removeInventedSnapshot(
-  ec2: EC2Client,
-  invented: string | undefined,
-): Promise<void> {
-  if (invented === undefined) return;
-  const { DeleteSnapshotCommand } = await import("@aws-sdk/client-ec2");
-  await unlessGone(
-    ["InvalidSnapshot.NotFound"],
-    ec2.send(new DeleteSnapshotCommand({ SnapshotId: invented })),
-  );
-}
-
-/** Begins the description of a snapshot that moto made out of nothing; it stays when a client deregisters an AMI. */
-export const inventedDescription = "Auto-created snapshot for AMI";
-
 async function imageOf(ec2: EC2Client, id: string): Promise<Image | undefined> {
   const { DescribeImagesCommand } = await import("@aws-sdk/client-ec2");
   const found = await unlessGone(
@@ -529,16 +513,11 @@ async function deregisterImage(
   const { DeregisterImageCommand, DeleteSnapshotCommand } = await import(
     "@aws-sdk/client-ec2"
   );
-  const image = await imageOf(ec2, id);
   await told(`deregistering EC2 AMI (${id})`, "EC2: DeregisterImage", () =>
     unlessGone(
       goneImage,
       ec2.send(new DeregisterImageCommand({ ImageId: id })),
     ),
-  );
-  await removeInventedSnapshot(
-    ec2,
-    image?.BlockDeviceMappings?.[0]?.Ebs?.SnapshotId,
   );
   if (outputs.manageEbsSnapshots !== true) return;
   const devices = isList(outputs.ebsBlockDevices)
