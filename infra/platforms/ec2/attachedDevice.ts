@@ -6,7 +6,7 @@
 
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { StoreError } from "../../errors.ts";
+import { PublicationError } from "../../errors.ts";
 import { errorCode } from "../../store/fileFailure.ts";
 
 /** Where a system shows its devices. */
@@ -54,7 +54,7 @@ export async function freeDeviceNames(
 
 /**
  * The path of the device that a volume is, or `undefined` as long as the system does not show it.
- * @throws {StoreError} when the device that has its name is of another size, and so is another one.
+ * @throws {PublicationError} when the device that has its name is of another size, and so is another one.
  */
 export async function findDevice(
   roots: DeviceRoots,
@@ -67,7 +67,7 @@ export async function findDevice(
   // A device that is on its way shows no size yet.
   if (sectors === 0) return undefined;
   if (sectors * sectorBytes !== sizeGiB * gibBytes) {
-    throw new StoreError(
+    throw new PublicationError(
       `The device ${join(roots.dev, name)} should be the volume ${volumeId} of ${sizeGiB} GiB, and has ${sectors * sectorBytes} bytes: it is something else, and was left alone. Run again on an instance that has no other device of this name.`,
     );
   }

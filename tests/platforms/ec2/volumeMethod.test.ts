@@ -43,6 +43,7 @@ import {
 } from "../../servers/awsProxy.ts";
 import type { LocalServer } from "../../servers/localServer.ts";
 import { startMoto } from "../../servers/moto.ts";
+import { anyCredentials } from "../../servers/strictAws.ts";
 import { addDevice } from "../../servers/strictVolumes.ts";
 import {
   endOf,
@@ -57,8 +58,9 @@ let moto: LocalServer;
 let cloud: VolumeCloud;
 
 beforeAll(async () => {
-  vi.stubEnv("AWS_ACCESS_KEY_ID", "test");
-  vi.stubEnv("AWS_SECRET_ACCESS_KEY", "test");
+  for (const [name, value] of Object.entries(anyCredentials)) {
+    vi.stubEnv(name, value);
+  }
   motoDirectory = await mkdtemp(join(tmpdir(), "moto-"));
   moto = await startMoto(motoDirectory);
 });
@@ -91,6 +93,23 @@ async function expectOneSnapshot(image: SnapshotRequest): Promise<string> {
   expect(await cloud.holds(snapshotId, image)).toBe(true);
   expect(await cloud.ownVolumes()).toEqual([]);
   return snapshotId;
+}
+
+/** All that is called of EC2 while nothing has to be mended. */
+const actions = [
+  "ec2:DescribeInstances",
+  "ec2:DescribeSnapshots",
+  "ec2:DescribeVolumes",
+  "ec2:CreateVolume",
+  "ec2:AttachVolume",
+  "ec2:CreateTags",
+  "ec2:DetachVolume",
+  "ec2:CreateSnapshot",
+  "ec2:DeleteVolume",
+];
+
+function isNotTheTests(action: string): boolean {
+  return action !== "ec2:RunInstances";
 }
 
 describe("a snapshot by way of a volume", () => {
@@ -128,6 +147,10 @@ describe("a snapshot by way of a volume", () => {
       });
       await expectOneSnapshot(image);
       expect(await readdir(settings.roots.dev)).toEqual([]);
+      // A policy allows these, and no more.
+      expect(cloud.proxy.actions().filter(isNotTheTests)).toEqual(
+        actions.toSorted(),
+      );
     },
   );
 
