@@ -32,25 +32,19 @@ export function volumeMethod(
       inTurn(() => makeVolumeSnapshot(settings, request, tell)),
     readBack: (request, tell) =>
       inTurn(() => readVolumeBack(settings, request, tell)),
+    removeRemains: (access, identityTags) =>
+      removeVolumes(settings, access, identityTags),
   };
 }
 
-/**
- * Deletes the volumes that attempts left which nobody will go on with, as the image is withdrawn.
- *
- * @throws {UserError} when there are some, and this is no instance of EC2.
- * @throws {PublicationError} when one is attached to another instance.
- */
-export async function removeVolumes(
+/** An instance is needed for it only when there is something. */
+async function removeVolumes(
+  settings: VolumeSettings,
   access: AwsAccess,
   identityTags: Readonly<Record<string, string>>,
-  settings: VolumeSettings = usualVolumeSettings,
 ): Promise<void> {
-  const found = await findVolumes(
-    ec2Caller(access, settings.patience.call),
-    identityTags,
-  );
-  const left = found.filter(({ tags }) =>
+  const ec2 = ec2Caller(access, settings.patience.call);
+  const left = (await findVolumes(ec2, identityTags)).filter(({ tags }) =>
     tags.some(({ Key }) => Key === volumeTagNames.purpose),
   );
   if (left.length === 0) return;

@@ -25,10 +25,7 @@ import {
   blockBytes,
   type SnapshotRequest,
 } from "../../../infra/platforms/ec2/snapshotRequest.ts";
-import {
-  removeVolumes,
-  volumeMethod,
-} from "../../../infra/platforms/ec2/volumeMethod.ts";
+import { volumeMethod } from "../../../infra/platforms/ec2/volumeMethod.ts";
 import type { VolumeSettings } from "../../../infra/platforms/ec2/workplace.ts";
 import {
   cutAfter,
@@ -424,7 +421,8 @@ describe("after a kill", () => {
         runStep("make", each, settings),
       );
     }
-    await removeVolumes(cloud.access, image.identityTags, settings);
+    const { identityTags } = image;
+    await volumeMethod(settings).removeRemains?.(cloud.access, identityTags);
     const left = await cloud.ownVolumes();
     expect(left).toHaveLength(1);
     await make(settings, other);
