@@ -16,6 +16,9 @@ const sessionName = "cloud-images";
 /** Attempts of one call, the first included; the SDK waits longer and longer between them, with jitter. */
 const usualAttempts = 8;
 
+/** A server that does not take a connection, or says nothing on one that it took, is given up. */
+const timeouts = { connectionTimeout: 10_000, socketTimeout: 60_000 } as const;
+
 function settingsOf(
   { region, profile, assumeRole, endpoint }: AwsAccess,
   maxAttempts = usualAttempts,
@@ -41,6 +44,7 @@ function settingsOf(
     region,
     credentials,
     maxAttempts,
+    requestHandler: timeouts,
     ...(endpoint === undefined ? {} : { endpoint }),
   };
 }

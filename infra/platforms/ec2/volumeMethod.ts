@@ -3,7 +3,6 @@
  * written to and detached, and a snapshot is made of it. Reading back goes the other way.
  */
 
-import pLimit from "p-limit";
 import type { AwsAccess } from "../../aws/access.ts";
 import type { SnapshotMethod } from "./snapshotRequest.ts";
 import { ec2Caller } from "./snapshots.ts";
@@ -17,21 +16,13 @@ import {
   workplaceOf,
 } from "./workplace.ts";
 
-/**
- * Images worked on at one time: all share the instance's connection to EBS, and eleven names of devices, some of which
- * may be taken.
- */
-const inTurn = pLimit(4);
-
 /** Snapshots to and from volumes of the instance that this runs on. */
 export function volumeMethod(
   settings: VolumeSettings = usualVolumeSettings,
 ): SnapshotMethod {
   return {
-    make: (request, tell) =>
-      inTurn(() => makeVolumeSnapshot(settings, request, tell)),
-    readBack: (request, tell) =>
-      inTurn(() => readVolumeBack(settings, request, tell)),
+    make: (request, tell) => makeVolumeSnapshot(settings, request, tell),
+    readBack: (request, tell) => readVolumeBack(settings, request, tell),
     removeRemains: (access, identityTags) =>
       removeVolumes(settings, access, identityTags),
   };
