@@ -71,6 +71,13 @@ export class StrictEbs implements ProxyRule {
     };
   }
 
+  /** Forgets all snapshots and tokens. */
+  reset(): void {
+    this.snapshots.clear();
+    this.#started.clear();
+    this.#pages.clear();
+  }
+
   matches(call: ApiCall): boolean {
     return (
       isCall("ebs")(call) ||

@@ -17,6 +17,8 @@ export const tagNames = {
   definition: "cloud-images:definition",
   version: "cloud-images:version",
   rawSha256: "cloud-images:raw-sha256",
+  /** Of a snapshot: whether zeros that somebody relies on were sent. */
+  zeroBlocks: "cloud-images:zero-blocks",
 } as const;
 
 /** What a thing in an account is for. */
