@@ -3,12 +3,14 @@ import { Role } from "@pulumi/aws/iam/role.js";
 import { RolePolicy } from "@pulumi/aws/iam/rolePolicy.js";
 import type { Provider } from "@pulumi/aws/provider.js";
 import * as pulumi from "@pulumi/pulumi";
+import { UserError } from "../../errors.ts";
 import { AccountBucket } from "./accountBucket.ts";
 import type { AccountConfig, GitlabTrustConfig } from "./accountConfig.ts";
 import {
   type PublishingScope,
   previewPolicy,
   releasePolicy,
+  rolePolicyCharacters,
 } from "./permissions.ts";
 import type { PolicyDocument } from "./policyDocument.ts";
 import { audienceOf, previewTrust, releaseTrust } from "./trust.ts";
@@ -123,9 +125,21 @@ function declareRole(
     {
       name: "cloud-images",
       role: role.name,
-      policy: JSON.stringify(permissions(scope)),
+      policy: policyText(permissions(scope)),
     },
     child,
   );
   return role;
+}
+
+/**
+ * A policy as IAM takes it. Pure.
+ * @throws {UserError} when it has more characters than a role may have.
+ */
+export function policyText(policy: PolicyDocument): string {
+  const text = JSON.stringify(policy);
+  if (text.length <= rolePolicyCharacters) return text;
+  throw new UserError(
+    `IAM takes ${rolePolicyCharacters} characters of permissions in a role, and cloud-images:account asks for ${text.length}. Name fewer stacks or regions in it, and have another stack declare roles for the rest.`,
+  );
 }

@@ -2,7 +2,7 @@
  * What the roles may do: exactly the calls that this project and @pulumi/aws make for it, on what carries our tag
  * wherever AWS lets a policy say so (Service Authorization Reference of EC2, EBS, Systems Manager and S3). Pure.
  *
- * Two things cannot be said. Lists, `Describe…`, know no resources: they are bound to the regions. And @pulumi/aws tags an
+ * Two things cannot be said. Lists, `Describe…`, know no resources: they are bound to the regions alone. And @pulumi/aws tags an
  * AMI only after it was registered, so the release role may put our tag on an AMI that has none: an account of its own
  * for images is the answer to that (docs/ec2.md).
  */
@@ -37,47 +37,31 @@ export const rolePolicyCharacters = 10_240;
 
 const stackTag = tagNames.stack;
 
-/** Patterns of the resources of a scope. */
+/** Patterns of the resources of a scope, in every region: one statement refuses all others, see {@link nowhereElse}. */
 class Arns {
-  readonly #scope: PublishingScope;
+  readonly #account: string;
   readonly #partition: string;
 
-  constructor(scope: PublishingScope) {
-    this.#scope = scope;
-    this.#partition = partitionOf(scope.regions[0] ?? "");
+  constructor({ account, regions }: PublishingScope) {
+    this.#account = account;
+    this.#partition = partitionOf(regions[0] ?? "");
   }
 
   /** AMIs and snapshots have no account in their ARNs. */
-  shared(...types: readonly ("image" | "snapshot")[]): string[] {
-    return this.#each((region) =>
-      types.map((type) => `${this.#ec2(region)}::${type}/*`),
-    );
+  shared(type: "image" | "snapshot"): string {
+    return `arn:${this.#partition}:ec2:*::${type}/*`;
   }
 
-  own(...types: readonly ("volume" | "instance")[]): string[] {
-    return this.#each((region) =>
-      types.map(
-        (type) => `${this.#ec2(region)}:${this.#scope.account}:${type}/*`,
-      ),
-    );
+  own(type: "volume" | "instance"): string {
+    return `arn:${this.#partition}:ec2:*:${this.#account}:${type}/*`;
   }
 
-  parameters(beginning: string): string[] {
-    return this.#each((region) => [
-      `arn:${this.#partition}:ssm:${region}:${this.#scope.account}:parameter${beginning}/*`,
-    ]);
+  parameters(beginning: string): string {
+    return `arn:${this.#partition}:ssm:*:${this.#account}:parameter${beginning}/*`;
   }
 
   bucket(name: string): string {
     return `arn:${this.#partition}:s3:::${name}`;
-  }
-
-  #ec2(region: string): string {
-    return `arn:${this.#partition}:ec2:${region}`;
-  }
-
-  #each(arns: (region: string) => readonly string[]): string[] {
-    return this.#scope.regions.flatMap(arns);
   }
 }
 
@@ -91,9 +75,15 @@ function becomesOurs({ stacks }: PublishingScope) {
   return { StringEquals: { [`aws:RequestTag/${stackTag}`]: stacks } };
 }
 
-/** Calls that know no resources. */
-function inRegions({ regions }: PublishingScope) {
-  return { StringEquals: { "aws:RequestedRegion": regions } };
+/** Said once, as regions in every ARN or condition would fill the quota. A bucket is in its region anyway. */
+function nowhereElse({ regions }: PublishingScope): PolicyStatement {
+  return {
+    Sid: "NowhereElse",
+    Effect: "Deny",
+    Action: ["ebs:*", "ec2:*", "ssm:*"],
+    Resource: ["*"],
+    Condition: { StringNotEquals: { "aws:RequestedRegion": regions } },
+  };
 }
 
 function allow(
@@ -131,6 +121,7 @@ function readingStatements(scope: PublishingScope): readonly PolicyStatement[] {
   const arns = new Arns(scope);
   const { parameters, bucket } = scope;
   return [
+    nowhereElse(scope),
     allow(
       "Look",
       [
@@ -140,12 +131,11 @@ function readingStatements(scope: PublishingScope): readonly PolicyStatement[] {
         ...(parameters === undefined ? [] : ["ssm:DescribeParameters"]),
       ],
       ["*"],
-      inRegions(scope),
     ),
     allow(
       "ReadBlocks",
       ["ebs:GetSnapshotBlock", "ebs:ListSnapshotBlocks"],
-      arns.shared("snapshot"),
+      [arns.shared("snapshot")],
       isOurs(scope),
     ),
     ...(parameters === undefined
@@ -154,7 +144,7 @@ function readingStatements(scope: PublishingScope): readonly PolicyStatement[] {
           allow(
             "ReadParameters",
             ["ssm:GetParameter", "ssm:ListTagsForResource"],
-            arns.parameters(parameters),
+            [arns.parameters(parameters)],
           ),
         ]),
     ...(bucket === undefined
@@ -190,42 +180,28 @@ function objectsOf(
 
 function imageStatements(scope: PublishingScope): readonly PolicyStatement[] {
   const arns = new Arns(scope);
+  const images = [arns.shared("image")];
+  const snapshots = [arns.shared("snapshot")];
+  const hasVolumes = scope.methods.includes("volume");
+  const volumes = hasVolumes ? [arns.own("volume")] : [];
+  const taggable = [...images, ...snapshots, ...volumes];
   return [
-    // An AMI has no tags yet; what it is made from must be ours.
-    allow(
-      "NewImages",
-      ["ec2:CopyImage", "ec2:RegisterImage"],
-      arns.shared("image"),
-    ),
+    // Neither has tags yet; an AMI's own snapshot must be ours.
+    allow("CopyImages", ["ec2:CopyImage"], [...images, ...snapshots]),
+    allow("NewImages", ["ec2:RegisterImage"], images),
     allow(
       "NewImagesOfOurSnapshots",
       ["ec2:RegisterImage"],
-      arns.shared("snapshot"),
+      snapshots,
       isOurs(scope),
     ),
     // Tags that come with a snapshot or volume, or right after an AMI or the snapshot of a copy.
-    allow(
-      "Tag",
-      ["ec2:CreateTags"],
-      [
-        ...arns.shared("image", "snapshot"),
-        ...(scope.methods.includes("volume") ? arns.own("volume") : []),
-      ],
-      becomesOurs(scope),
-    ),
-    allow(
-      "ChangeTagsOfOurs",
-      ["ec2:CreateTags", "ec2:DeleteTags"],
-      [
-        ...arns.shared("image"),
-        ...(scope.methods.includes("volume") ? arns.own("volume") : []),
-      ],
-      {
-        ...isOurs(scope),
-        // What is ours stays ours until it is deleted.
-        "ForAllValues:StringNotEquals": { "aws:TagKeys": [stackTag] },
-      },
-    ),
+    allow("Tag", ["ec2:CreateTags"], taggable, becomesOurs(scope)),
+    allow("ChangeTagsOfOurs", ["ec2:CreateTags", "ec2:DeleteTags"], taggable, {
+      ...isOurs(scope),
+      // What is ours stays ours until it is deleted.
+      "ForAllValues:StringNotEquals": { "aws:TagKeys": [stackTag] },
+    }),
     allow(
       "ChangeImages",
       [
@@ -234,22 +210,17 @@ function imageStatements(scope: PublishingScope): readonly PolicyStatement[] {
         "ec2:EnableImageDeprecation",
         "ec2:ModifyImageAttribute",
       ],
-      arns.shared("image"),
+      images,
       isOurs(scope),
     ),
-    allow(
-      "DeleteSnapshots",
-      ["ec2:DeleteSnapshot"],
-      arns.shared("snapshot"),
-      isOurs(scope),
-    ),
+    allow("DeleteSnapshots", ["ec2:DeleteSnapshot"], snapshots, isOurs(scope)),
   ];
 }
 
 function ebsDirectStatements(
   scope: PublishingScope,
 ): readonly PolicyStatement[] {
-  const snapshots = new Arns(scope).shared("snapshot");
+  const snapshots = [new Arns(scope).shared("snapshot")];
   return [
     allow(
       "StartSnapshots",
@@ -269,14 +240,13 @@ function ebsDirectStatements(
 /** What the method `volume` adds: it works on the instance that it runs on. */
 function volumeStatements(scope: PublishingScope): readonly PolicyStatement[] {
   const arns = new Arns(scope);
-  const volumes = arns.own("volume");
-  const snapshots = arns.shared("snapshot");
+  const volumes = [arns.own("volume")];
+  const snapshots = [arns.shared("snapshot")];
   return [
     allow(
       "LookAtVolumes",
       ["ec2:DescribeInstances", "ec2:DescribeVolumes"],
       ["*"],
-      inRegions(scope),
     ),
     allow("NewVolumes", ["ec2:CreateVolume"], volumes, becomesOurs(scope)),
     allow(
@@ -300,7 +270,7 @@ function volumeStatements(scope: PublishingScope): readonly PolicyStatement[] {
     allow(
       "UseInstances",
       ["ec2:AttachVolume", "ec2:DetachVolume"],
-      arns.own("instance"),
+      [arns.own("instance")],
     ),
     allow(
       "NewSnapshotsOfVolumes",
@@ -317,7 +287,7 @@ function writtenParameters(scope: PublishingScope): readonly PolicyStatement[] {
     allow(
       "WriteParameters",
       ["ssm:DeleteParameter", "ssm:PutParameter"],
-      new Arns(scope).parameters(scope.parameters),
+      [new Arns(scope).parameters(scope.parameters)],
     ),
   ];
 }
