@@ -234,9 +234,10 @@ function fromStruct(
   return (value?.toJavaScript() ?? {}) as Properties;
 }
 
-function toStruct(properties: Properties): InstanceType<typeof struct.Struct> {
+/** Values that are not there at all cannot be sent, at any depth. */
+function toStruct(properties: Properties): struct.Struct {
   return struct.Struct.fromJavaScript(
-    present(properties) as Parameters<typeof struct.Struct.fromJavaScript>[0],
+    JSON.parse(JSON.stringify(present(properties))),
   );
 }
 

@@ -6,7 +6,13 @@
 
 import { serve } from "../pluginServer.ts";
 import type { Shape } from "../shapes.ts";
+import { bucketKinds } from "./buckets.ts";
 import { AwsCloud } from "./cloud.ts";
+import {
+  openIdConnectProviderKind,
+  roleKind,
+  rolePolicyKind,
+} from "./identity.ts";
 import { amiCopyKind, amiKind } from "./images.ts";
 import { launchPermissionKind } from "./launchPermission.ts";
 import { parameterKind } from "./parameter.ts";
@@ -24,5 +30,12 @@ await serve({
     ["aws:ec2/amiCopy:AmiCopy", amiCopyKind],
     ["aws:ec2/amiLaunchPermission:AmiLaunchPermission", launchPermissionKind],
     ["aws:ssm/parameter:Parameter", parameterKind],
+    ["aws:iam/role:Role", roleKind],
+    ["aws:iam/rolePolicy:RolePolicy", rolePolicyKind],
+    [
+      "aws:iam/openIdConnectProvider:OpenIdConnectProvider",
+      openIdConnectProviderKind,
+    ],
+    ...bucketKinds,
   ]),
 });
