@@ -1,6 +1,7 @@
 /** Stores by their address: one text, which resources carry as an input. */
 
 import { createHash } from "node:crypto";
+import type { Difference } from "../dynamic/provider.ts";
 import { StoreError } from "../errors.ts";
 import { projectPath } from "../projectPaths.ts";
 import { DirectoryStore } from "./directoryStore.ts";
@@ -50,10 +51,19 @@ export function openStore(address: string): Store {
 }
 
 /**
- * What of an address says which store it is, so that the same store may be reached in another way: a bucket by another
- * profile, role or region's name.
+ * What another address of the store, under the input `store`, means for a resource: another store calls for a new one, while
+ * a bucket that is reached in another way, by another profile or role, is still the same.
  */
-export function storeIdentity(address: string): string {
+export function storeDifference(before: string, after: string): Difference {
+  if (before === after) return { replaces: [], updates: [] };
+  const isOther = storeIdentity(before) !== storeIdentity(after);
+  return isOther
+    ? { replaces: ["store"], updates: [] }
+    : { replaces: [], updates: ["store"] };
+}
+
+/** What of an address says which store it is: not how it is reached. */
+function storeIdentity(address: string): string {
   if (!address.startsWith(s3Scheme)) return address;
   const { bucket, prefix, endpoint } = s3ConfigOf(address);
   const name = identityOf(bucket, prefix);

@@ -3,7 +3,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Implementation } from "../../dynamic/provider.ts";
 import { readBootCheck } from "../../store/documents.ts";
-import { openStore } from "../../store/openStore.ts";
+import { openStore, storeDifference } from "../../store/openStore.ts";
 import {
   examine,
   type Published,
@@ -53,17 +53,15 @@ export const implementation: Implementation<
     if (publishable(inputs) === undefined) return { replaces: [], updates: [] };
     const changed = (names: readonly (keyof DirectoryPublicationInputs)[]) =>
       names.filter((name) => !isDeepStrictEqual(outputs[name], inputs[name]));
+    const store = storeDifference(outputs.store, inputs.store);
     return {
-      replaces: changed([
-        "stack",
-        "root",
-        "store",
-        "key",
-        "definition",
-        "channel",
-        ...(outputs.version === undefined ? [] : (["version"] as const)),
-      ]),
+      replaces: [
+        ...changed(["stack", "root", "key", "definition", "channel"]),
+        ...(outputs.version === undefined ? [] : changed(["version"])),
+        ...store.replaces,
+      ],
       updates: [
+        ...store.updates,
         ...changed(["formats", "firmware", "rawSha256"]),
         ...(publishable(outputs) === undefined ? ["failures"] : []),
         ...(outputs.problems.length === 0 ? [] : ["problems"]),

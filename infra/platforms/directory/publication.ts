@@ -60,7 +60,7 @@ export interface DirectoryPublicationInputs extends WantedImage {
   readonly stack: string;
   /** The directory to publish in; a relative path is relative to the project. */
   readonly root: string;
-  /** The store's directory; a relative path is relative to the project. */
+  /** The store's address. */
   readonly store: string;
 }
 
