@@ -26,3 +26,13 @@ export class InterruptedError extends Error {
 export class StoreError extends Error {
   override name = "StoreError";
 }
+
+/** Something that a platform refused, lost or did not do in time: the next run goes on from there. */
+export class PublicationError extends Error {
+  override name = "PublicationError";
+}
+
+/** A platform's copy of an image that is not the image. */
+export class WrongCopyError extends PublicationError {
+  override name = "WrongCopyError";
+}

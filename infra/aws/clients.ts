@@ -14,12 +14,17 @@ import type { AwsAccess } from "./access.ts";
 const sessionName = "cloud-images";
 
 /** Attempts of one call, the first included; the SDK waits longer and longer between them, with jitter. */
-const maxAttempts = 8;
+const usualAttempts = 8;
 
-function settingsOf({ region, profile, assumeRole, endpoint }: AwsAccess) {
+function settingsOf(
+  { region, profile, assumeRole, endpoint }: AwsAccess,
+  maxAttempts = usualAttempts,
+) {
   const own = fromNodeProviderChain({
     ...(profile === undefined ? {} : { profile }),
     clientConfig: { region },
+    // Whoever makes a client anew wants what the files say now.
+    ignoreCache: true,
   });
   const credentials =
     assumeRole === undefined
@@ -40,14 +45,22 @@ function settingsOf({ region, profile, assumeRole, endpoint }: AwsAccess) {
   };
 }
 
-/** EBS direct: blocks of snapshots. */
-export function ebsClient(access: AwsAccess): EBSClient {
-  return new EBSClient(settingsOf(access));
+/**
+ * EBS direct: blocks of snapshots.
+ *
+ * @param attempts of one call; 1 for callers with a patience of their own
+ */
+export function ebsClient(access: AwsAccess, attempts?: number): EBSClient {
+  return new EBSClient(settingsOf(access, attempts));
 }
 
-/** Snapshots, AMIs and volumes. */
-export function ec2Client(access: AwsAccess): EC2Client {
-  return new EC2Client(settingsOf(access));
+/**
+ * Snapshots, AMIs and volumes.
+ *
+ * @param attempts of one call; 1 for callers with a patience of their own
+ */
+export function ec2Client(access: AwsAccess, attempts?: number): EC2Client {
+  return new EC2Client(settingsOf(access, attempts));
 }
 
 /** Buckets; a server other than Amazon's has them in the path, as it has no name of its own for each. */
