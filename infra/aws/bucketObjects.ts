@@ -122,8 +122,8 @@ export class BucketObjects {
       const found = await this.#client
         .send(new HeadObjectCommand({ ...request, ChecksumMode: "ENABLED" }))
         .catch(async (error) => {
-          // The answer to HEAD has no body, and so no code: GET says whether it is the whole bucket that is missing.
-          if (s3Status(error) === 404) await this.#get(key, firstByte);
+          // The answer to HEAD has no body, and so no code: GET says what is wrong, if only that it is missing.
+          if ((s3Status(error) ?? 500) < 500) await this.#get(key, firstByte);
           throw error;
         });
       return {

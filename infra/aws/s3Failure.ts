@@ -25,6 +25,8 @@ const oldCredentials = ["ExpiredToken", "InvalidToken", "TokenRefreshRequired"];
 /** Names under which the SDK says that there are no credentials at all. */
 const noCredentials = ["CredentialsProviderError", "TokenProviderError"];
 const throttled = ["SlowDown", "ThrottlingException", "TooManyRequests"];
+/** S3 computed another checksum than came with the bytes. */
+const damaged = ["BadDigest", "XAmzContentChecksumMismatch"];
 const wrongRegion = [
   "PermanentRedirect",
   "AuthorizationHeaderMalformed",
@@ -82,6 +84,9 @@ function reasonAndCure(access: BucketAccess, error: SdkError): string {
   }
   if (status === 403) {
     return `the credentials${usedBy(access)} may not do that (${name}), or the bucket ${bucket} is of another account. Give the role the permissions that docs/ lists; without s3:ListBucket S3 refuses to say what is missing, too.`;
+  }
+  if (damaged.includes(name)) {
+    return `the bytes that arrived are not those that were sent (${name}). Nothing was kept of them. Run again; if it happens again, look at the memory of this machine and at a proxy on the way.`;
   }
   if (throttled.includes(name) || status === 429 || status === 503) {
     return `S3 kept asking to slow down (${name}). Run again in a few minutes: what was done is kept.`;
