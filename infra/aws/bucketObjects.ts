@@ -6,7 +6,10 @@ import { open, stat } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
   AbortMultipartUploadCommand,
+  CompleteMultipartUploadCommand,
   CopyObjectCommand,
+  CreateMultipartUploadCommand,
+  type CreateMultipartUploadCommandInput,
   DeleteObjectCommand,
   GetObjectCommand,
   type GetObjectCommandOutput,
@@ -15,8 +18,10 @@ import {
   ListObjectsV2Command,
   PutObjectCommand,
   type S3Client,
+  UploadPartCopyCommand,
 } from "@aws-sdk/client-s3";
 import { Upload } from "@aws-sdk/lib-storage";
+import pLimit from "p-limit";
 import { StoreError } from "../errors.ts";
 import { s3Client } from "./clients.ts";
 import { type BucketAccess, s3Code, s3Failure, s3Status } from "./s3Failure.ts";
@@ -42,8 +47,6 @@ export interface ObjectHeaders {
   readonly metadata?: Readonly<Record<string, string>>;
   readonly contentType?: string;
   readonly cacheControl?: string;
-  /** Where a website endpoint sends whoever asks for the object. */
-  readonly redirect?: string;
 }
 
 /** When an object is written: only where there is none, or only in place of the one of that ETag. */
@@ -56,6 +59,8 @@ const smallestPartBytes = 8 * mebibyte;
 /** Parts that one upload may have (Amazon S3 multipart upload limits). */
 const mostParts = 10_000;
 const concurrentParts = 4;
+/** Nothing but requests goes over the network. */
+const concurrentCopies = 8;
 
 const firstByte = { Range: "bytes=0-0" };
 
@@ -174,9 +179,10 @@ export class BucketObjects {
           ...parametersOf(headers),
           Key: key,
           Body: bytes,
+          // Without it the SDK warns of a body without bytes.
+          ContentLength: Buffer.byteLength(bytes),
           ChecksumAlgorithm: "SHA256",
-          ...(condition === "absent" ? { IfNoneMatch: "*" } : {}),
-          ...(typeof condition === "object" ? { IfMatch: condition.etag } : {}),
+          ...parametersFor(condition),
         }),
       );
       return ETag ?? "";
@@ -191,6 +197,7 @@ export class BucketObjects {
    * whole or not at all. What S3 says of it afterwards is compared once more.
    *
    * @param checksum of the file, by {@link checksumOfFile}
+   * @returns whether the condition held
    * @throws {StoreError} also when S3 has other bytes than were sent.
    */
   async upload(
@@ -198,8 +205,11 @@ export class BucketObjects {
     path: string,
     checksum: string,
     headers: ObjectHeaders = {},
-  ): Promise<void> {
+    condition?: WriteCondition,
+  ): Promise<boolean> {
     const { size } = await stat(path);
+    const isThere = (head: ObjectHead | undefined) =>
+      head?.sizeBytes === size && head.checksum === checksum;
     try {
       await new Upload({
         client: this.#client,
@@ -208,16 +218,21 @@ export class BucketObjects {
         params: {
           ...this.#bucket,
           ...parametersOf(headers),
+          ...parametersFor(condition),
           Key: key,
           Body: createReadStream(path, { highWaterMark: mebibyte }),
           ChecksumAlgorithm: "SHA256",
         },
       }).done();
     } catch (error) {
-      throw this.#failure("write", key, error);
+      if (condition === undefined || !isConditionFailed(error)) {
+        throw this.#failure("write", key, error);
+      }
+      // One whose answer got lost is sent again, and fails.
+      return isThere(await this.head(key));
     }
     const head = await this.head(key);
-    if (head?.sizeBytes === size && head.checksum === checksum) return;
+    if (isThere(head)) return true;
     await this.remove(key);
     throw new StoreError(
       `${this.addressOf(key)} is not what was sent: S3 has ${head?.sizeBytes ?? 0} bytes with the checksum ${head?.checksum ?? "none"}, and ${size} with ${checksum} were sent. It was removed. Run again; if it happens again, the server does not keep checksums (SHA-256) as S3 does.`,
@@ -225,27 +240,84 @@ export class BucketObjects {
   }
 
   /**
-   * Gives an object a second name, without sending it. S3 takes up to 5 GiB for that.
+   * Gives an object a second name, without sending it: in the same parts, so that its checksum is the same.
    *
-   * @param headers in place of those of the original
+   * @param headers in place of the original's; its metadata is kept
+   * @returns whether there is an original
    */
   async copy(
     from: string,
     to: string,
-    headers: ObjectHeaders = {},
-  ): Promise<void> {
+    headers: Omit<ObjectHeaders, "metadata"> = {},
+  ): Promise<boolean> {
+    const head = await this.head(from);
+    if (head === undefined) return false;
+    const { metadata, sizeBytes } = head;
+    const target = {
+      ...this.#bucket,
+      ...parametersOf({ ...headers, metadata }),
+      Key: to,
+      ChecksumAlgorithm: "SHA256",
+    } as const;
+    const steps = from.split("/").map(encodeURIComponent);
+    const source = {
+      CopySource: `${this.#access.bucket}/${steps.join("/")}`,
+      CopySourceIfMatch: head.etag,
+    };
     try {
+      const partBytes = partBytesOf(sizeBytes);
+      if (sizeBytes <= partBytes) {
+        const request = { ...target, ...source };
+        await this.#client.send(
+          new CopyObjectCommand({ ...request, MetadataDirective: "REPLACE" }),
+        );
+      } else await this.#copyParts(target, source, sizeBytes, partBytes);
+    } catch (error) {
+      throw this.#failure("write", to, error);
+    }
+    return true;
+  }
+
+  async #copyParts(
+    target: CreateMultipartUploadCommandInput,
+    source: { readonly CopySource: string; readonly CopySourceIfMatch: string },
+    sizeBytes: number,
+    partBytes: number,
+  ): Promise<void> {
+    const { UploadId } = await this.#client.send(
+      new CreateMultipartUploadCommand(target),
+    );
+    const upload = { ...this.#bucket, Key: target.Key, UploadId };
+    const starts = Array.from(
+      { length: Math.ceil(sizeBytes / partBytes) },
+      (_, index) => index * partBytes,
+    );
+    try {
+      const limit = pLimit(concurrentCopies);
+      const Parts = await limit.map(starts, async (start, index) => {
+        const end = Math.min(start + partBytes, sizeBytes) - 1;
+        const PartNumber = index + 1;
+        const { CopyPartResult } = await this.#client.send(
+          new UploadPartCopyCommand({
+            ...{ ...upload, ...source, PartNumber },
+            CopySourceRange: `bytes=${start}-${end}`,
+          }),
+        );
+        const { ETag, ChecksumSHA256 } = CopyPartResult ?? {};
+        return {
+          ...{ PartNumber, ETag },
+          ...(ChecksumSHA256 === undefined ? {} : { ChecksumSHA256 }),
+        };
+      });
       await this.#client.send(
-        new CopyObjectCommand({
-          ...this.#bucket,
-          ...parametersOf(headers),
-          Key: to,
-          CopySource: `${this.#access.bucket}/${encodeURIComponent(from)}`,
-          MetadataDirective: "REPLACE",
+        new CompleteMultipartUploadCommand({
+          ...upload,
+          MultipartUpload: { Parts },
         }),
       );
     } catch (error) {
-      throw this.#failure("write", to, error);
+      await this.abortUploads(upload.Key ?? "");
+      throw error;
     }
   }
 
@@ -376,13 +448,19 @@ export class BucketObjects {
 }
 
 function parametersOf(headers: ObjectHeaders) {
-  const { metadata, contentType, cacheControl, redirect } = headers;
+  const { metadata, contentType, cacheControl } = headers;
   return {
     ...(metadata === undefined ? {} : { Metadata: { ...metadata } }),
     ...(contentType === undefined ? {} : { ContentType: contentType }),
     ...(cacheControl === undefined ? {} : { CacheControl: cacheControl }),
-    ...(redirect === undefined ? {} : { WebsiteRedirectLocation: redirect }),
   };
+}
+
+function parametersFor(condition: WriteCondition | undefined) {
+  if (condition === undefined) return {};
+  return condition === "absent"
+    ? { IfNoneMatch: "*" }
+    : { IfMatch: condition.etag };
 }
 
 /**

@@ -16,6 +16,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { createHash } from "node:crypto";
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
+import { type BucketPlace, bucketName } from "../aws/bucketAddress.ts";
 import type {
   BucketObjects,
   ObjectHead,
@@ -40,7 +41,6 @@ import type {
   Sha256,
   Store,
 } from "./store.ts";
-import type { S3StoreConfig } from "./storeConfig.ts";
 
 /** What may differ between stores of one bucket, mostly in tests. */
 export interface S3StoreOptions {
@@ -64,18 +64,18 @@ interface LockContext {
 
 export class S3Store implements Store {
   readonly location: string;
-  readonly #config: S3StoreConfig;
+  readonly #config: BucketPlace;
   readonly #prefix: string;
   readonly #cache: ArtifactCache;
   readonly #leaseSeconds: number;
   readonly #locks = new AsyncLocalStorage<LockContext>();
   #objects: Promise<BucketObjects> | undefined;
 
-  constructor(config: S3StoreConfig, options: S3StoreOptions) {
-    const { bucket, prefix } = config;
+  constructor(config: BucketPlace, options: S3StoreOptions) {
+    const { prefix } = config;
     this.#config = config;
     this.#prefix = prefix === undefined ? "" : `${prefix}/`;
-    this.location = `s3://${[bucket, prefix].filter((step) => step !== undefined).join("/")}`;
+    this.location = bucketName(config);
     this.#cache = new ArtifactCache(options.cache, options.cacheLimits);
     this.#leaseSeconds = options.leaseSeconds ?? defaultLeaseSeconds;
   }

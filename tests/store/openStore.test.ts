@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { describe, expect, it } from "vitest";
-import { StoreError } from "../../infra/errors.ts";
+import { UserError } from "../../infra/errors.ts";
 import { projectDirectory, projectPath } from "../../infra/projectPaths.ts";
 import {
   openStore,
@@ -47,8 +47,8 @@ describe("the address of a store", () => {
     "s3://images?region=eu-central-1&password=x",
     "s3://?region=eu-central-1",
   ])("is refused when it is %s", (text) => {
-    expect(() => openStore(text)).toThrow(StoreError);
-    expect(() => openStore(text)).toThrow(/is no address of a store/);
+    expect(() => openStore(text)).toThrow(UserError);
+    expect(() => openStore(text)).toThrow(/is no address of a bucket/);
   });
 
   it("tells another store from the same in another way", () => {
@@ -95,7 +95,7 @@ it("loads AWS's SDK for nobody who does not use a bucket", () => {
       if (name.startsWith("@aws-sdk/")) loaded.push(name);
       return next(name, context);
     } });
-    await import("./infra/config.ts");
+    await import("./infra/program.ts");
     const { openStore } = await import("./infra/store/openStore.ts");
     const store = openStore("s3://images?region=eu-central-1&endpoint=http%3A%2F%2F127.0.0.1%3A9");
     await openStore(".cache/no-such-store").list("");

@@ -10,6 +10,7 @@ export function directoryPlace({ path, formats }: DirectoryConfig): Place {
     platform: "directory",
     root: path,
     shownRoot: path,
+    isHere: true,
     formats,
     resource: [
       "platforms/directory/directoryPublicationProvider.ts",

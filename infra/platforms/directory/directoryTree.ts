@@ -43,6 +43,7 @@ const publishedMode = 0o444;
 const viewMode = 0o644;
 
 export class DirectoryTree implements PublishedTree {
+  readonly latestIndex = "";
   readonly #root: string;
 
   /** @param root absolute; made when first written to, and removed when nothing is left in it */

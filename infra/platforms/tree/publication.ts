@@ -121,7 +121,7 @@ export async function examine(
     if (problem !== undefined) problems.push(problem);
   }
   const viewProblems = async (records: readonly PublicationRecord[]) =>
-    examineViews(tree, await viewsOf(store, records));
+    examineViews(tree, await viewsOf(place, records));
   // Somebody may be about to change them.
   const isWell = (await viewProblems(await recordsOf(place))).length === 0;
   const views = isWell ? [] : await withRecords(place, viewProblems);
@@ -166,7 +166,7 @@ async function publishSources(
     await writeViews(
       place.tree,
       before,
-      await viewsOf(place.store, [...others, record]),
+      await viewsOf(place, [...others, record]),
     );
   });
   return publishedOf(record);
@@ -245,7 +245,7 @@ async function withdrawRecord(
   own: PublicationRecord,
 ): Promise<void> {
   const others = records.filter((record) => record !== own);
-  await writeViews(place.tree, records, await viewsOf(place.store, others));
+  await writeViews(place.tree, records, await viewsOf(place, others));
   await removeFiles(place, own, undefined);
   await removePublication(place.store, idOf(place, imageNameOf(own)));
 }

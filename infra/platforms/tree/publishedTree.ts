@@ -8,6 +8,9 @@ export type ViewState = "sound" | "missing" | "altered";
 
 /** All paths are relative to the tree's root. */
 export interface PublishedTree {
+  /** What of `latest` opens where a page has a link to it; nothing where it can be listed. */
+  readonly latestIndex: string;
+
   /** A path as people write it. */
   addressOf(path: string): string;
 

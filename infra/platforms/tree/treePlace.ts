@@ -13,6 +13,8 @@ export interface TreeSettings {
   readonly root: string;
   /** The same for people, with which paths of files begin. */
   readonly shownRoot: string;
+  /** Whether the files are on this machine. */
+  readonly isHere: boolean;
   readonly formats: readonly Format[];
   /** The module of the resource, below `infra/`, and the last part of its type token. */
   readonly resource: readonly [module: string, type: string];
@@ -23,6 +25,7 @@ export function treePlace({
   platform,
   root,
   shownRoot,
+  isHere,
   formats,
   resource,
 }: TreeSettings): Place {
@@ -68,7 +71,7 @@ export function treePlace({
               ? []
               : publicationLines(shownRoot, definition, {
                   ...{ version, files },
-                  acceleration: acceleration ?? "tcg",
+                  acceleration: isHere ? (acceleration ?? "tcg") : undefined,
                 }),
           ),
         ),

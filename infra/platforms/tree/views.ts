@@ -43,7 +43,7 @@ export interface Views {
 
 /** What the records give; what the page says about builds is read from the store. */
 export async function viewsOf(
-  store: Store,
+  { store, tree }: { readonly store: Store; readonly tree: PublishedTree },
   records: readonly PublicationRecord[],
 ): Promise<Views> {
   const files = new Map<string, string>();
@@ -58,7 +58,7 @@ export async function viewsOf(
     );
     const newest = images.map((image) => image.newest);
     files.set(indexDataName, indexData(records, newest));
-    files.set(indexPageName, indexPage(releasesOf(images)));
+    files.set(indexPageName, indexPage(releasesOf(images), tree.latestIndex));
   }
   return { files, latest: latestByChannel(records) };
 }
