@@ -83,7 +83,7 @@ function reasonAndCure(access: BucketAccess, error: SdkError): string {
     return `S3 does not take the AWS credentials${usedBy(access)} (${name}). Correct them, and the clock of this machine if it is wrong.`;
   }
   if (status === 403) {
-    return `the credentials${usedBy(access)} may not do that (${name}), or the bucket ${bucket} is of another account. Give the role the permissions that docs/ lists; without s3:ListBucket S3 refuses to say what is missing, too.`;
+    return `the credentials${usedBy(access)} may not do that (${name}), or the bucket ${bucket} is of another account. Give the role the permissions that docs/s3.md lists; without s3:ListBucket S3 refuses to say what is missing, too.`;
   }
   if (damaged.includes(name)) {
     return `the bytes that arrived are not those that were sent (${name}). Nothing was kept of them. Run again; if it happens again, look at the memory of this machine and at a proxy on the way.`;

@@ -14,6 +14,7 @@ import {
   type BucketObjects,
   checksumOfFile,
   type ObjectHead,
+  partBytesOf,
   type WriteCondition,
 } from "../../aws/bucketObjects.ts";
 import { StoreError } from "../../errors.ts";
@@ -88,10 +89,11 @@ export class BucketTree implements PublishedTree {
 
   async put(draft: string, path: string, digests: FileDigests): Promise<void> {
     const key = this.#key(path);
-    // Only who holds the publication's lock uploads its files: others are of processes that died.
-    await this.#objects.abortUploads(key);
     const checksum = await checksumOfFile(draft);
     const { sha256, sha512, sizeBytes } = digests;
+    // Only who holds the publication's lock uploads its files: others are of processes that died.
+    const isInParts = sizeBytes > partBytesOf(sizeBytes);
+    if (isInParts) await this.#objects.abortUploads(key);
     const metadata = {
       ...{ generator, sha256, sha512, checksum },
       bytes: String(sizeBytes),
@@ -135,7 +137,8 @@ export class BucketTree implements PublishedTree {
     if ((await this.readText(sumsPath)) !== sums) {
       await this.writeText(sumsPath, sums);
     }
-    const others = await this.#latestPaths(channel, files);
+    const present = await this.#latestPaths(channel);
+    const others = withoutThose(present, channel, files);
     for (const path of await this.#own(others)) await this.remove(path);
   }
 
@@ -148,7 +151,7 @@ export class BucketTree implements PublishedTree {
     const sound = await pLimit(concurrentRequests).map(files, (file) =>
       this.#isLatestSound(channel, file),
     );
-    const others = await this.#latestPaths(channel, files);
+    const others = withoutThose(present, channel, files);
     const isSound =
       sound.every((each) => each) &&
       (await this.#own(others)).length === 0 &&
@@ -213,21 +216,10 @@ export class BucketTree implements PublishedTree {
     );
   }
 
-  /** What is in `latest`, but for SHA512SUMS and those files where they are given. */
-  async #latestPaths(
-    channel: string,
-    but?: readonly LatestFile[],
-  ): Promise<string[]> {
+  /** Everything in `latest`. */
+  async #latestPaths(channel: string): Promise<string[]> {
     const keys = await this.#objects.list(this.#key(`${latestLink(channel)}/`));
-    const known = new Set(
-      but &&
-        [sumsFileName, ...but.map(({ name }) => name)].map((name) =>
-          latestPath(channel, name),
-        ),
-    );
-    return keys
-      .map((key) => key.slice(this.#prefix.length))
-      .filter((path) => !known.has(path));
+    return keys.map((key) => key.slice(this.#prefix.length));
   }
 
   /** Those that this program put there. */
@@ -242,6 +234,17 @@ export class BucketTree implements PublishedTree {
 
 function latestPath(channel: string, name: string): string {
   return `${latestLink(channel)}/${name}`;
+}
+
+/** The paths in `latest` that are neither of those files nor of their checksums. */
+function withoutThose(
+  paths: readonly string[],
+  channel: string,
+  files: readonly LatestFile[],
+): string[] {
+  const names = [sumsFileName, ...files.map(({ name }) => name)];
+  const known = new Set(names.map((name) => latestPath(channel, name)));
+  return paths.filter((path) => !known.has(path));
 }
 
 function headersOf(path: string) {
