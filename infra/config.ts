@@ -6,6 +6,7 @@ import type { ExpandedImage } from "./definitions/expand.ts";
 import { describeIssue } from "./definitions/issues.ts";
 import { isNamedBy, namePatternSchema } from "./definitions/namePattern.ts";
 import { UserError } from "./errors.ts";
+import { bucketConfigSchema } from "./platforms/bucket/bucketConfig.ts";
 import { directoryConfigSchema } from "./platforms/directory/directoryConfig.ts";
 import { ec2ConfigSchema } from "./platforms/ec2/ec2Config.ts";
 import { storeConfigSchema } from "./store/storeConfig.ts";
@@ -36,6 +37,7 @@ const stackConfigSchema = z.strictObject({
     .describe("What they are published as: the channel"),
   store: storeConfigSchema,
   directory: directoryConfigSchema.optional(),
+  bucket: bucketConfigSchema.optional(),
   ec2: ec2ConfigSchema.optional(),
   retention: z
     .strictObject({
@@ -63,7 +65,7 @@ const stackConfigSchema = z.strictObject({
 });
 
 /** The platforms' sections. */
-const platformSections = ["directory", "ec2"] as const;
+const platformSections = ["directory", "bucket", "ec2"] as const;
 
 const stackConfig = stackConfigSchema.refine(
   (config) => platformSections.some((name) => config[name] !== undefined),

@@ -1,6 +1,7 @@
 /** Where a stack publishes to: the one list of the platforms. */
 
 import type { StackConfig } from "../config.ts";
+import { bucketPlace } from "./bucket/bucketPlace.ts";
 import { directoryPlace } from "./directory/directoryPlace.ts";
 import type { Place } from "./platform.ts";
 
@@ -10,10 +11,12 @@ import type { Place } from "./platform.ts";
  */
 export async function placesOf({
   directory,
+  bucket,
   ec2,
 }: StackConfig): Promise<readonly Place[]> {
   return [
     ...(directory === undefined ? [] : [directoryPlace(directory)]),
+    ...(bucket === undefined ? [] : [bucketPlace(bucket)]),
     ...(ec2 === undefined
       ? []
       : (await import("./ec2/ec2Place.ts")).ec2Places(ec2)),
