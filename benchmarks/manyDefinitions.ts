@@ -1,11 +1,13 @@
 /**
- * `definitions`: what five hundred images cost before any of them is built. There is no other side.
+ * `definitions`: what five hundred images cost before any of them is built.
  *
  * - ours: reading, expanding, checking and listing all definitions and finding the key of each, in a Node process of its
  *   own, whose start is counted, too. `workSeconds` is without that start.
  * - previews: `pulumi preview` by the real engine, of a new stack with so many images. `previewMillisecondsEach` is the
  *   slope of the straight line through them, `previewSlopes` are those between each two, so that one sees whether it is one.
  *   On a machine at work with something else, `previewCpuMillisecondsEach` still says what an image costs.
+ *   `bare…` are the same of a program that declares as many resources and has nothing behind them: what the engine and the
+ *   SDK take by themselves.
  *
  * The archive's answer is at hand: how long a mirror takes does not depend on the number of images.
  */
@@ -30,6 +32,10 @@ import type {
 const wantedDefinitions = 500;
 /** The first is not counted: it fills the caches of disk and Node. */
 const previewSizes = [10, 50, 100, 200, 400];
+
+const barePreviewSizes = [100, 200, 400];
+/** Of one image here: its build, two formats, two boot checks, one publication. */
+const partsOfImage = 6;
 
 /** A preview of so many images. */
 interface Preview {
@@ -56,6 +62,11 @@ export const manyDefinitions: Benchmark = {
       if (preview !== undefined) previews.push(preview);
     }
     const counted = previews.filter(({ images }) => images !== previewSizes[0]);
+    const bare: Preview[] = [];
+    for (const images of barePreviewSizes) {
+      const preview = await measureBarePreview(context, project, images);
+      if (preview !== undefined) bare.push(preview);
+    }
     const comparison: Comparison = {
       name: "definitions",
       labels: { ours: "list, check and key", theirs: "another tool" },
@@ -63,15 +74,14 @@ export const manyDefinitions: Benchmark = {
       theirs: { skipped: "there is none that does the same." },
       details: {
         ...result,
-        previews: counted,
+        previews: counted.map(({ images, seconds, cpuSeconds }) => ({
+          ...{ images, seconds, cpuSeconds },
+        })),
         previewMillisecondsEach: slopeMs(counted),
         previewSlopes: slopesMs(counted),
-        previewCpuMillisecondsEach: slopeMs(
-          counted.map(({ images, cpuSeconds: seconds }) => ({
-            images,
-            seconds,
-          })),
-        ),
+        previewCpuMillisecondsEach: slopeMs(counted.map(cpuPoint)),
+        barePreviewMillisecondsEach: slopeMs(bare),
+        barePreviewCpuMillisecondsEach: slopeMs(bare.map(cpuPoint)),
       },
       notes: [
         `${result?.images ?? 0} images`,
@@ -80,6 +90,7 @@ export const manyDefinitions: Benchmark = {
             `preview of ${images} images: ${seconds} s, ${cpuSeconds} CPU s`,
         ),
         `each further image in a preview: ${slopeMs(counted)} ms (${slopesMs(counted).join(", ")} ms from step to step)`,
+        `of that the engine and the SDK alone, for as many empty resources: ${slopeMs(bare)} ms`,
       ],
     };
     return [comparison];
@@ -87,6 +98,11 @@ export const manyDefinitions: Benchmark = {
 };
 
 type Point = Pick<Preview, "images" | "seconds">;
+
+/** A preview by its processor time. */
+function cpuPoint({ images, cpuSeconds }: Preview): Point {
+  return { images, seconds: cpuSeconds };
+}
 
 /** Milliseconds that each image adds: least squares over all previews; 0 where there are too few. */
 export function slopeMs(previews: readonly Point[]): number {
@@ -194,9 +210,56 @@ async function measurePreview(
   images: number,
 ): Promise<Preview | undefined> {
   await describeImages(project, images);
-  const label = `definitions, preview of ${images} images`;
+  const preview = await runPreview(context, {
+    label: `definitions, preview of ${images} images`,
+    program: project,
+    project,
+    images,
+  });
+  const shown = preview?.stdout.match(/-image +create/g)?.length;
+  if (preview !== undefined && shown !== images) {
+    throw new Error(`The preview shows ${shown} images instead of ${images}.`);
+  }
+  return preview;
+}
+
+async function measureBarePreview(
+  context: Context,
+  project: string,
+  images: number,
+): Promise<Preview | undefined> {
+  const program = join(project, "bare");
+  await cp(projectPath("benchmarks/sides/barePreview"), program, {
+    recursive: true,
+  });
+  const size = { images, children: partsOfImage };
+  await writeFile(
+    join(program, "Pulumi.many.yaml"),
+    JSON.stringify({ config: { "bare-preview:size": size } }),
+  );
+  return runPreview(context, {
+    label: `definitions, bare preview of ${images} images`,
+    ...{ program, project, images },
+  });
+}
+
+/** Previews the stack `many` of a program, with the backend and the programs of the benchmark's project. */
+async function runPreview(
+  context: Context,
+  {
+    label,
+    program,
+    project,
+    images,
+  }: {
+    readonly label: string;
+    readonly program: string;
+    readonly project: string;
+    readonly images: number;
+  },
+): Promise<(Preview & { readonly stdout: string }) | undefined> {
   const measured = await measureCommand(context, label, [
-    ...["env", `--chdir=${project}`, `PATH=${project}/bin:${process.env.PATH}`],
+    ...["env", `--chdir=${program}`, `PATH=${project}/bin:${process.env.PATH}`],
     `PULUMI_HOME=${project}/home`,
     `PULUMI_BACKEND_URL=${pathToFileURL(join(project, "backend"))}`,
     // As scripts/lib/stack.sh has it.
@@ -209,12 +272,11 @@ async function measurePreview(
     context.say(`${label}: ${"failed" in measured ? measured.failed : ""}`);
     return undefined;
   }
-  const shown = measured.stdout.match(/-image +create/g)?.length;
-  if (shown !== images) {
-    throw new Error(`The preview shows ${shown} images instead of ${images}.`);
-  }
   const { seconds, cpuSeconds } = measured.usage;
-  return { images, seconds: tenths(seconds), cpuSeconds: tenths(cpuSeconds) };
+  return {
+    ...{ images, stdout: measured.stdout },
+    ...{ seconds: tenths(seconds), cpuSeconds: tenths(cpuSeconds) },
+  };
 }
 
 function tenths(value: number): number {
@@ -222,5 +284,5 @@ function tenths(value: number): number {
 }
 
 const previewScript =
-  'test -d "$PULUMI_HOME/../backend/.pulumi/stacks" || pulumi stack init many >/dev/null; ' +
+  "pulumi stack select many 2>/dev/null || pulumi stack init many >/dev/null; " +
   "exec pulumi preview --stack many --non-interactive";

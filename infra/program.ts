@@ -51,7 +51,7 @@ export async function declareImages(): Promise<ProgramOutputs> {
   const keys = await currentKeys(definitions, config);
   const address = storeAddress(config.store);
   const store = openStore(address);
-  const places = placesOf(config);
+  const places = await placesOf(config);
   const published = (await listPublications(store)).filter(
     ({ stack }) => stack === fullStackName(),
   );

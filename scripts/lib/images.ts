@@ -16,7 +16,12 @@ import {
 import type { ExpandedImage } from "../../infra/definitions/expand.ts";
 import { imageDetails, imageTable } from "../../infra/definitions/listing.ts";
 import { loadImages } from "../../infra/definitions/load.ts";
-import { StoreError, UserError } from "../../infra/errors.ts";
+import {
+  PublicationError,
+  StoreError,
+  UserError,
+  WrongCopyError,
+} from "../../infra/errors.ts";
 import { explain, explanationText } from "../../infra/explanation.ts";
 import {
   ageOf,
@@ -33,14 +38,20 @@ import { openStore, storeAddress } from "../../infra/store/openStore.ts";
 try {
   console.log(await answer(process.argv.slice(2)));
 } catch (error) {
-  const isForUser = error instanceof UserError || error instanceof StoreError;
-  if (!isForUser) throw error;
+  const isForUser = [
+    UserError,
+    StoreError,
+    PublicationError,
+    WrongCopyError,
+  ].some((kind) => error instanceof kind);
+  if (!isForUser || !(error instanceof Error)) throw error;
   console.error(error.message);
   process.exitCode = 1;
 }
 
 async function answer(args: string[]): Promise<string> {
-  const { words, json, stack, type, since } = readArguments(args);
+  const { words, json, stack, type, since, region, sha256 } =
+    readArguments(args);
   const [command, name] = words;
   if (command === "list" && words.length === 1) {
     const images = (await load(type)).filter(
@@ -75,6 +86,20 @@ async function answer(args: string[]): Promise<string> {
     const { definition } = imageOfName(await load(), name);
     return forgetFailures(definition.name, await readConfig(stack));
   }
+  if (command === "verify" && name !== undefined && words.length === 2) {
+    const { verifyPublishedAmi } = await import("./verify-ami.ts");
+    const { text, result, isPublished } = await verifyPublishedAmi({
+      imageId: name,
+      ...{ region, sha256 },
+      // Whoever has no stack says what there should be.
+      store:
+        sha256 === undefined
+          ? openStore(storeAddress((await readConfig(stack)).store))
+          : undefined,
+    });
+    if (!isPublished) process.exitCode = 1;
+    return json ? asJson(result) : text;
+  }
   throw usageError(`"${words.join(" ")}" is none of its commands.`);
 }
 
@@ -88,6 +113,8 @@ function readArguments(args: string[]) {
         stack: { type: "string", default: "local" },
         type: { type: "string" },
         since: { type: "string", default: "1970-01-01" },
+        region: { type: "string" },
+        sha256: { type: "string" },
       },
     });
     const type = imageTypes.find((each) => each === values.type);

@@ -1,0 +1,34 @@
+/** The provider of @pulumi/aws for one region of one account. */
+
+import { Provider, type ProviderArgs } from "@pulumi/aws/provider.js";
+import type * as pulumi from "@pulumi/pulumi";
+import type { AwsAccess } from "../../aws/access.ts";
+
+/** What another server than Amazon's stands for. */
+const services = ["ec2", "ssm", "sts"] as const;
+
+/** The same settings as those of the SDK's clients (infra/aws/clients.ts). */
+export function ec2Provider(
+  name: string,
+  { region, account, profile, assumeRole, endpoint }: AwsAccess,
+  options?: pulumi.ResourceOptions,
+): Provider {
+  const args: ProviderArgs = {
+    region,
+    ...(account === undefined ? {} : { allowedAccountIds: [account] }),
+    ...(profile === undefined ? {} : { profile }),
+    ...(assumeRole === undefined
+      ? {}
+      : {
+          assumeRoles: [{ roleArn: assumeRole, sessionName: "cloud-images" }],
+        }),
+    ...(endpoint === undefined
+      ? {}
+      : {
+          endpoints: [
+            Object.fromEntries(services.map((service) => [service, endpoint])),
+          ],
+        }),
+  };
+  return new Provider(name, args, options);
+}

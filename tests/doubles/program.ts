@@ -1,0 +1,97 @@
+/** Small Pulumi programs of tests, brought up by the real engine with stand-in plugins. */
+
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { projectPath } from "../../infra/projectPaths.ts";
+
+/** Where the engine finds the stand-ins. */
+export const doublesPath = projectPath("tests/doubles/bin");
+
+/** How an engine's run ended. */
+export interface Run {
+  readonly exitCode: number;
+  /** Everything that was printed, in its order. */
+  readonly output: string;
+}
+
+/** A program with one stack, in a directory of its own. */
+export class TestProgram implements AsyncDisposable {
+  readonly directory: string;
+  readonly #env: Readonly<Record<string, string>>;
+
+  private constructor(
+    directory: string,
+    env: Readonly<Record<string, string>>,
+  ) {
+    this.directory = directory;
+    this.#env = env;
+  }
+
+  /** @param env variables for the program and the plugins */
+  static async create(
+    env: Readonly<Record<string, string>>,
+  ): Promise<TestProgram> {
+    const directory = await mkdtemp(join(tmpdir(), "cloud-images-program-"));
+    await mkdir(join(directory, "backend"));
+    await symlink(projectPath("node_modules"), join(directory, "node_modules"));
+    const files = {
+      "Pulumi.yaml":
+        "name: double\nmain: index.ts\nruntime:\n  name: nodejs\n  options:\n    typescript: false\n",
+      "package.json": '{ "type": "module" }\n',
+    };
+    for (const [name, text] of Object.entries(files)) {
+      await writeFile(join(directory, name), text);
+    }
+    const program = new TestProgram(directory, env);
+    await program.pulumi("stack", "init", "test");
+    return program;
+  }
+
+  /** Replaces the program. */
+  async write(text: string): Promise<void> {
+    await writeFile(join(this.directory, "index.ts"), text);
+  }
+
+  /** Runs the engine to its end. */
+  async pulumi(...args: readonly string[]): Promise<Run> {
+    const child = spawn("pulumi", [...args, "--non-interactive"], {
+      cwd: this.directory,
+      stdio: ["ignore", "pipe", "pipe"],
+      env: {
+        HOME: process.env.HOME,
+        PATH: [
+          doublesPath,
+          projectPath(".tools/node/bin"),
+          projectPath(".tools/pulumi/bin"),
+          process.env.PATH,
+        ].join(":"),
+        PULUMI_BACKEND_URL: `file://${join(this.directory, "backend")}`,
+        PULUMI_CONFIG_PASSPHRASE: "",
+        PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
+        PULUMI_HOME: join(this.directory, "home"),
+        PULUMI_SKIP_UPDATE_CHECK: "true",
+        ...this.#env,
+      },
+    });
+    let output = "";
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding("utf8").on("data", (text: string) => {
+        output += text;
+      });
+    }
+    const [code] = await once(child, "close");
+    return { exitCode: code ?? -1, output };
+  }
+
+  /** Brings the stack up. */
+  up(...args: readonly string[]): Promise<Run> {
+    return this.pulumi("up", "--yes", "--skip-preview", ...args);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await rm(this.directory, { recursive: true, force: true });
+  }
+}
