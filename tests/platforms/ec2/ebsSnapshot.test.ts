@@ -49,7 +49,7 @@ import {
 } from "./sampleSnapshot.ts";
 
 const sizeBytes = 32 * 1024 ** 2;
-const dataBlocks = range(0, 40);
+const dataBlocks = range(0, 26);
 const unchanged = { replaces: [], updates: [] };
 
 let aws: StrictAws;
