@@ -4,7 +4,9 @@ import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { parse } from "yaml";
 import {
+  type ConfigValues,
   chooseDefinitions,
+  parseAccountConfig,
   parseConfig,
   type StackConfig,
 } from "../../infra/config.ts";
@@ -77,6 +79,8 @@ async function answer(args: string[]): Promise<string> {
     return json ? asJson(explanation) : explanationText(explanation);
   }
   if (command === "status" && words.length === 1) {
+    const account = parseAccountConfig(stack, await readValues(stack));
+    if (account !== undefined) return "";
     return statusOf(await readStackOf(stack), since, json);
   }
   if (command === "check" && words.length === 1) {
@@ -190,6 +194,10 @@ function imageOfName(
 }
 
 async function readConfig(stack: string): Promise<StackConfig> {
+  return parseConfig(stack, await readValues(stack));
+}
+
+async function readValues(stack: string): Promise<ConfigValues> {
   const file = `Pulumi.${stack}.yaml`;
   if (!/^[\w.-]+$/.test(stack)) {
     throw new UserError(
@@ -205,7 +213,7 @@ async function readConfig(stack: string): Promise<StackConfig> {
   const values = Object.entries(config).map(
     ([key, value]: [string, unknown]) => [key, JSON.stringify(value)] as const,
   );
-  return parseConfig(stack, Object.fromEntries(values));
+  return Object.fromEntries(values);
 }
 
 function asJson(value: unknown): string {

@@ -19,7 +19,7 @@ import {
   removePublication,
   writePublication,
 } from "../../store/documents.ts";
-import { openStore } from "../../store/openStore.ts";
+import { openStore, storeDifference } from "../../store/openStore.ts";
 import type {
   BuildRecord,
   PublicationRecord,
@@ -85,12 +85,15 @@ export const implementation: Implementation<AmiRecordInputs, AmiRecordOutputs> =
     diff(outputs, inputs) {
       const changed = (names: readonly (keyof AmiRecordInputs)[]) =>
         names.filter((name) => !isDeepStrictEqual(outputs[name], inputs[name]));
+      const store = storeDifference(outputs.store, inputs.store);
       return {
-        replaces: changed([
-          ...(["stack", "store", "key", "definition"] as const),
-          ...(["version", "channel", "place"] as const),
-        ]),
+        replaces: [
+          ...store.replaces,
+          ...changed(["stack", "key", "definition"]),
+          ...changed(["version", "channel", "place"]),
+        ],
         updates: [
+          ...store.updates,
           ...changed(["imageId", "snapshotId", "verification", "rawSha256"]),
           ...(outputs.problems.length === 0 ? [] : ["problems"]),
         ],

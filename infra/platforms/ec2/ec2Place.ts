@@ -3,11 +3,11 @@
 import type { Provider } from "@pulumi/aws/provider.js";
 import { Parameter } from "@pulumi/aws/ssm/parameter.js";
 import * as pulumi from "@pulumi/pulumi";
+import { awsProvider } from "../../aws/provider.ts";
 import { isNamedBy } from "../../definitions/namePattern.ts";
 import type { Place, PublishableImage } from "../platform.ts";
 import { hasMachines, parameterName } from "./ami.ts";
 import { accessOf, type Ec2Config, type Ec2Target } from "./ec2Config.ts";
-import { ec2Provider } from "./ec2Provider.ts";
 import { Ec2Publication } from "./ec2Publication.ts";
 
 /** What is known of an image in a place before its resources are. */
@@ -33,7 +33,7 @@ function ec2Place(
 ): Place {
   let known: Provider | undefined;
   const provider = () => {
-    known ??= ec2Provider(`ec2-${name}`, accessOf(target));
+    known ??= awsProvider(`ec2-${name}`, accessOf(target));
     return known;
   };
   const idOf = (place: string, { label }: PublishableImage) =>

@@ -2,13 +2,13 @@
 
 import { Provider, type ProviderArgs } from "@pulumi/aws/provider.js";
 import type * as pulumi from "@pulumi/pulumi";
-import type { AwsAccess } from "../../aws/access.ts";
+import type { AwsAccess } from "./access.ts";
 
 /** What another server than Amazon's stands for. */
-const services = ["ec2", "ssm", "sts"] as const;
+const services = ["ec2", "iam", "s3", "ssm", "sts"] as const;
 
-/** The same settings as those of the SDK's clients (infra/aws/clients.ts). */
-export function ec2Provider(
+/** The same settings as those of the SDK's clients (clients.ts). */
+export function awsProvider(
   name: string,
   { region, account, profile, assumeRole, endpoint }: AwsAccess,
   options?: pulumi.ResourceOptions,
@@ -28,6 +28,8 @@ export function ec2Provider(
           endpoints: [
             Object.fromEntries(services.map((service) => [service, endpoint])),
           ],
+          // It has no name of its own for each bucket.
+          s3UsePathStyle: true,
         }),
   };
   return new Provider(name, args, options);
