@@ -50,7 +50,11 @@ export class EngineProject extends DeclaredProject {
 
   override async fill(): Promise<void> {
     await super.fill();
-    await cp(join(projectDirectory, "Pulumi.yaml"), this.path("Pulumi.yaml"));
+    for (const name of ["Pulumi.yaml", "scripts"]) {
+      await cp(join(projectDirectory, name), this.path(name), {
+        recursive: true,
+      });
+    }
     for (const name of ["backend", "home"]) await mkdir(this.path(name));
   }
 
@@ -165,6 +169,26 @@ export class EngineProject extends DeclaredProject {
     env: Readonly<Record<string, string>> = {},
   ): Promise<EngineEnd> {
     return this.start(args, env).ended;
+  }
+
+  /** Runs a program of `scripts/lib/` to its end. */
+  async runScript(
+    name: string,
+    args: readonly string[],
+    {
+      env = {},
+      input = "",
+    }: {
+      readonly env?: Readonly<Record<string, string>>;
+      readonly input?: string;
+    } = {},
+  ): Promise<EngineEnd> {
+    const { exitCode = -1, all } = await execa(
+      process.execPath,
+      [this.path(`scripts/lib/${name}`), ...args],
+      { all: true, reject: false, input, env },
+    );
+    return { exitCode, output: all };
   }
 
   /** Makes the stack. */

@@ -12,7 +12,11 @@ import {
   type Image,
   type Snapshot,
 } from "@aws-sdk/client-ec2";
-import { GetParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
+import {
+  GetParameterCommand,
+  PutParameterCommand,
+  SSMClient,
+} from "@aws-sdk/client-ssm";
 import { keptVariable } from "../../doubles/aws/cloud.ts";
 import { ShownImages } from "../../doubles/aws/shownImages.ts";
 import type { AwsProxy } from "../../servers/awsProxy.ts";
@@ -94,6 +98,16 @@ export class Ec2Cloud implements AsyncDisposable {
       new GetParameterCommand({ Name: name }),
     );
     return Parameter?.Value;
+  }
+
+  async setParameter(
+    region: string,
+    name: string,
+    value: string,
+  ): Promise<void> {
+    await new SSMClient(this.#settings(region)).send(
+      new PutParameterCommand({ Name: name, Value: value, Overwrite: true }),
+    );
   }
 
   async deregister(region: string, imageId: string): Promise<void> {

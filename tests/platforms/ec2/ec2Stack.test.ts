@@ -159,6 +159,20 @@ describe("a stack that publishes to two regions", { timeout: 120_000 }, () => {
         readBlocks: verification?.allBlocks,
       });
     }
+    const { ImageId: inEast = "" } = await ami(east, name);
+    const verify = (...args: string[]) =>
+      project.runScript("images.ts", ["verify", inEast, ...args], {
+        env: { ...cloud.env, AWS_ENDPOINT_URL: cloud.proxy.url },
+      });
+    const verdict = await verify("--stack", "mine");
+    expect(verdict.output).toContain(
+      `It is ${image} 20261121-0312, to the byte.`,
+    );
+    expect(verdict.exitCode).toBe(0);
+    const other = await verify("--region", east, "--sha256", "0".repeat(64));
+    expect(other.output).toContain("It is NOT the image");
+    expect(other.exitCode).toBe(1);
+
     const order = cloud.writes.filter((call) => call.endsWith(east));
     const at = (call: string) => order.indexOf(`${call} ${east}`);
     expect(at("ebs:CompleteSnapshot")).toBeLessThan(at("ec2:RegisterImage"));
@@ -215,6 +229,7 @@ describe("a stack that publishes to two regions", { timeout: 120_000 }, () => {
         LaunchPermission: { Remove: [{ UserId: "123456789012" }] },
       }),
     );
+    await cloud.setParameter(west, parameter, inEast.ImageId ?? "");
     const drift = await project.run(
       ["preview", "--refresh", "--expect-no-changes"],
       cloud.env,
@@ -227,6 +242,7 @@ describe("a stack that publishes to two regions", { timeout: 120_000 }, () => {
     expect(await cloud.launchers(west, inWest.ImageId ?? "")).toEqual([
       "123456789012",
     ]);
+    expect(await cloud.parameter(west, parameter)).toBe(inWest.ImageId);
     expect(await up("--refresh")).toMatch(/\d+ unchanged/);
   });
 
@@ -302,6 +318,40 @@ describe("a stack that publishes to two regions", { timeout: 120_000 }, () => {
     running.kill();
     await running.ended;
     await project.run(["cancel", "--yes"], cloud.env);
+    await up();
+    for (const region of [east, west]) {
+      await ami(region, name);
+      expect(await cloud.snapshots(region)).toHaveLength(1);
+    }
+  });
+
+  it("takes back an AMI that a killed run asked for and did not live to note", async () => {
+    await configure({ west: { copyFrom: "east" } });
+    await prepare("20261121-0312");
+    const name = `${image}-daily-20261121-0312`;
+    // Its answer comes when nobody is there any more.
+    const free = cloud.proxy.add({
+      matches: isCall("ec2", "CreateTags"),
+      async act(call, forward) {
+        const answer = await forward(call);
+        await new Promise((resolve) => setTimeout(resolve, 5000));
+        return answer;
+      },
+    });
+    const running = project.start(["up", "--yes"], cloud.env);
+    await untilCalled("ec2", "CreateTags", 1);
+    running.kill();
+    await running.ended;
+    free();
+    const orphan = await ami(east, name);
+    await project.run(["cancel", "--yes"], cloud.env);
+    const { output: state } = await project.run(["stack", "export"], cloud.env);
+    const { output } = await project.runScript("remove-orphans.ts", [], {
+      env: cloud.env,
+      input: state,
+    });
+    expect(output).toContain(`deregistered ${orphan.ImageId}`);
+    expect(await cloud.images(east)).toEqual(new Map());
     await up();
     for (const region of [east, west]) {
       await ami(region, name);
