@@ -111,6 +111,7 @@ export class DirectoryStore implements Store {
     );
   }
 
+  /** Reads every byte. */
   async examine(sha256: Sha256): Promise<ArtifactState> {
     const path = this.#artifactPath(sha256);
     try {

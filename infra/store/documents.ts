@@ -21,7 +21,6 @@ import {
   type Format,
   type FormatRecord,
   formatRecordSchema,
-  formats,
   type HolderRecord,
   type PublicationRecord,
   publicationRecordSchema,
@@ -259,25 +258,33 @@ export function releaseBuild(
  * examination, finds; without the records nobody would find the artifacts.
  */
 async function removeBuild(store: Store, key: ImageKey): Promise<void> {
-  const unneeded = await artifactsOf(store, key);
-  for (const other of await listKeys(store)) {
-    if (other === key) continue;
-    for (const sha256 of await artifactsOf(store, other)) {
-      unneeded.delete(sha256);
-    }
+  const names = await store.list("builds");
+  const isOwn = (name: DocumentName) =>
+    name.startsWith(`${buildDirectory(key)}/`);
+  const own = names.filter(isOwn);
+  const others = names.filter((name) => !isOwn(name));
+  const needed = await artifactsIn(store, others);
+  for (const sha256 of await artifactsIn(store, own)) {
+    if (!needed.has(sha256)) await store.discard(sha256);
   }
-  for (const sha256 of unneeded) await store.discard(sha256);
-  for (const name of await store.list(buildDirectory(key))) {
-    await store.remove(name);
-  }
+  for (const name of own) await store.remove(name);
 }
 
-async function artifactsOf(store: Store, key: ImageKey): Promise<Set<Sha256>> {
-  const build = await readBuild(store, key);
-  const made = await Promise.all(
-    formats.map((format) => readFormat(store, key, format)),
-  );
-  const artifacts = [build?.raw, ...made.map((record) => record?.artifact)];
+/** What records of builds and formats, of which those are the names among others, refer to. */
+async function artifactsIn(
+  store: Store,
+  names: readonly DocumentName[],
+): Promise<Set<Sha256>> {
+  const limit = pLimit(concurrentReads);
+  const artifacts = await limit.map(names, async (name) => {
+    const [, , part, record] = name.split("/");
+    if (part === "build.json") {
+      return (await readRecord(store, name, buildRecordSchema))?.raw;
+    }
+    return part === "formats" && record?.endsWith(".json")
+      ? (await readRecord(store, name, formatRecordSchema))?.artifact
+      : undefined;
+  });
   return new Set(artifacts.flatMap((artifact) => artifact?.sha256 ?? []));
 }
 

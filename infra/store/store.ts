@@ -1,6 +1,6 @@
 /**
  * What a store can do, whatever it is kept in. Artifacts are addressed by their sha256 and never
- * change; documents are small texts with a name. One driver exists: a directory.
+ * change; documents are small texts with a name. Two drivers exist: a directory and a bucket of S3.
  */
 
 /** sha256 of a file's bytes, 64 lower-case hex digits. */
@@ -23,8 +23,8 @@ export interface Store {
   readonly location: string;
 
   /**
-   * Runs `use` with a new private directory on the store's own file system, so that what is made there
-   * can be moved in without copying. The directory is removed afterwards, whatever happened; one that
+   * Runs `use` with a new private directory on the store's own file system, or that of its cache on this machine, so that
+   * what is made there can be moved in without copying. The directory is removed afterwards, whatever happened; one that
    * a killed process left behind is removed by the next call.
    */
   withIncoming<T>(use: (directory: string) => Promise<T>): Promise<T>;
@@ -41,7 +41,7 @@ export interface Store {
    */
   file(sha256: Sha256): Promise<string>;
 
-  /** Reads the artifact and compares. */
+  /** Compares the artifact with its name. Each driver says what it reads for that. */
   examine(sha256: Sha256): Promise<ArtifactState>;
 
   /** Removes an artifact; one that is not there is no error. */

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { existsSync } from "node:fs";
 import {
   mkdtemp,
+  readdir,
   readFile,
   rm,
   stat,
@@ -517,6 +518,59 @@ describe("processes that share a bucket", () => {
     expect(codes).toEqual([0, 0]);
     expect(proxy.count("s3", "UploadPart")).toBe(2);
     expect((await keys()).filter((key) => key.startsWith("locks"))).toEqual([]);
+  });
+
+  it("fetch what both need at once a single time", async () => {
+    const { sha256 } = await adopt(large);
+    proxy.forget();
+    const fetching = program(
+      "shared",
+      `console.log("ready"); await store.file(${JSON.stringify(sha256)});`,
+    );
+    const children = await Promise.all(
+      [1, 2].map(() => runUntilReady(fetching)),
+    );
+    const codes = await Promise.all(
+      children.map(async (child) => (await once(child, "exit"))[0]),
+    );
+    expect(codes).toEqual([0, 0]);
+    expect(proxy.count("s3", "GetObject")).toBe(1);
+  });
+
+  it("leave half of a file, when one is killed, that nobody takes for the whole", async () => {
+    const { sha256 } = await adopt(large);
+    let waiting = () => {};
+    const asked = new Promise<void>((done) => {
+      waiting = done;
+    });
+    faults.push(
+      proxy.add({
+        matches: about("GET", "artifacts/"),
+        async act(call, forward) {
+          const answer = await forward(call);
+          waiting();
+          await sleep(500);
+          return answer;
+        },
+      }),
+    );
+    const child = await runUntilReady(
+      program(
+        "shared",
+        `console.log("ready"); await store.file(${JSON.stringify(sha256)});`,
+      ),
+    );
+    await asked;
+    child.kill("SIGKILL");
+    await once(child, "exit");
+    for (const mend of faults.splice(0)) mend();
+    const cache = join(top, "shared");
+    expect(await readdir(join(cache, "incoming"))).toHaveLength(1);
+    // The next one would wait until the dead holder's lock counts as stale.
+    await rm(join(cache, "locks"), { recursive: true });
+    const path = await open("shared").file(sha256);
+    expect((await readFile(path)).equals(large)).toBe(true);
+    expect(await readdir(cache)).toEqual(["artifacts"]);
   });
 
   it("give up their lock, when they are killed, to whoever waits", async () => {

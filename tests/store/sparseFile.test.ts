@@ -2,7 +2,11 @@ import { mkdtemp, open, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { copySparsely, dataExtents } from "../../infra/store/sparseFile.ts";
+import {
+  copySparsely,
+  dataExtents,
+  writeSparsely,
+} from "../../infra/store/sparseFile.ts";
 
 const grain = 64 * 1024;
 
@@ -78,5 +82,35 @@ describe("a copy", () => {
     await expect(
       copySparsely(join(directory, "none"), join(directory, "copy")),
     ).rejects.toThrow(/ENOENT.*none/);
+  });
+});
+
+describe("bytes that come in pieces", () => {
+  const written = async (content: Buffer, pieceBytes: number) => {
+    async function* pieces() {
+      for (let at = 0; at < content.length; at += pieceBytes) {
+        yield content.subarray(at, at + pieceBytes);
+      }
+    }
+    const path = join(directory, `written-${pieceBytes}`);
+    const sizeBytes = await writeSparsely(pieces(), path);
+    return { path, sizeBytes };
+  };
+
+  it.each([1000, grain - 1, grain, 3 * grain + 1])(
+    "of %i are written as they are, with holes for zeros",
+    async (pieceBytes) => {
+      const places = [9, 50 * grain - 1, 50 * grain];
+      const { content } = await fileWith(100 * grain + 3, places);
+      const { path, sizeBytes } = await written(content, pieceBytes);
+      expect(sizeBytes).toBe(content.length);
+      expect((await readFile(path)).equals(content)).toBe(true);
+      expect((await stat(path)).blocks * 512).toBeLessThanOrEqual(4 * grain);
+    },
+  );
+
+  it("are never written over a file", async () => {
+    await written(Buffer.from("x"), 1);
+    await expect(written(Buffer.from("y"), 1)).rejects.toThrow(/EEXIST/);
   });
 });
