@@ -48,11 +48,11 @@ beforeAll(async () => {
   account = await TestAccount.create();
   program = await TestProgram.create(account.env);
   await program.write(`
-import { Provider } from "@pulumi/aws/provider.js";
+import { awsProvider } from "${projectPath("infra/aws/awsProvider.ts")}";
 import { Account } from "${projectPath("infra/aws/account/account.ts")}";
 import { accountConfigSchema } from "${projectPath("infra/aws/account/accountConfig.ts")}";
-const provider = new Provider("account", ${account.providerArgs(region)});
-const config = accountConfigSchema.parse(${JSON.stringify(config)});
+const config = accountConfigSchema.parse(${JSON.stringify({ ...config, endpoint: account.url })});
+const provider = awsProvider("account", config);
 export const { releaseRole, previewRole } = new Account("account", { config, provider });
 `);
   const up = await program.up();
