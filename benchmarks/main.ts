@@ -10,6 +10,7 @@ import type { Benchmark, Context } from "./benchmark.ts";
 import { boot } from "./boot.ts";
 import { build } from "./build.ts";
 import { compression } from "./compression.ts";
+import { ec2 } from "./ec2.ts";
 import { manyDefinitions } from "./manyDefinitions.ts";
 import { type Comparison, toJson, toTable } from "./results.ts";
 import { variants } from "./variants.ts";
@@ -19,6 +20,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   variants,
   boot,
   compression,
+  ec2,
   definitions: manyDefinitions,
 };
 

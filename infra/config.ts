@@ -1,11 +1,16 @@
 /** The stack's configuration: one typed object, checked as a whole before anything is declared. */
 
 import { z } from "zod";
+import {
+  type AccountConfig,
+  accountConfigSchema,
+} from "./aws/account/accountConfig.ts";
 import { type Definition, imageTypes } from "./definitions/definition.ts";
 import type { ExpandedImage } from "./definitions/expand.ts";
 import { describeIssue } from "./definitions/issues.ts";
 import { isNamedBy, namePatternSchema } from "./definitions/namePattern.ts";
 import { UserError } from "./errors.ts";
+import { bucketConfigSchema } from "./platforms/bucket/bucketConfig.ts";
 import { directoryConfigSchema } from "./platforms/directory/directoryConfig.ts";
 import { ec2ConfigSchema } from "./platforms/ec2/ec2Config.ts";
 import { storeConfigSchema } from "./store/storeConfig.ts";
@@ -36,6 +41,7 @@ const stackConfigSchema = z.strictObject({
     .describe("What they are published as: the channel"),
   store: storeConfigSchema,
   directory: directoryConfigSchema.optional(),
+  bucket: bucketConfigSchema.optional(),
   ec2: ec2ConfigSchema.optional(),
   retention: z
     .strictObject({
@@ -63,7 +69,7 @@ const stackConfigSchema = z.strictObject({
 });
 
 /** The platforms' sections. */
-const platformSections = ["directory", "ec2"] as const;
+const platformSections = ["directory", "bucket", "ec2"] as const;
 
 const stackConfig = stackConfigSchema.refine(
   (config) => platformSections.some((name) => config[name] !== undefined),
@@ -79,34 +85,72 @@ export type StackConfig = z.output<typeof stackConfigSchema>;
 /** Keys of this project in Pulumi's configuration begin with it. */
 const prefix = "cloud-images:";
 
+/** Texts by their keys, as Pulumi hands a stack's configuration to the program: lists and objects are JSON. */
+export type ConfigValues = Readonly<Record<string, string>>;
+
 /**
- * Checks what Pulumi has for a stack.
+ * Checks what Pulumi has for a stack that publishes images.
  *
- * @param values full keys to values, as Pulumi hands them to the program: lists and objects are JSON
  * @throws {UserError} naming the file and each field that is wrong.
  */
-export function parseConfig(
-  stack: string,
-  values: Readonly<Record<string, string>>,
-): StackConfig {
-  const file = `Pulumi.${stack}.yaml`;
-  const own = Object.entries(values).filter(([key]) => key.startsWith(prefix));
-  if (own.length === 0) {
+export function parseConfig(stack: string, values: ConfigValues): StackConfig {
+  const own = ownValues(values);
+  if (Object.keys(own).length === 0) {
     throw new UserError(
       `The stack ${stack} has no configuration. Copy that of the stack local, and change what differs: ` +
-        `cp Pulumi.local.yaml ${file} (without its encryptionsalt), or scripts/pulumi config cp --stack local --dest ${stack}`,
+        `cp Pulumi.local.yaml ${fileOf(stack)} (without its encryptionsalt), or scripts/pulumi config cp --stack local --dest ${stack}`,
     );
   }
-  const parsed = stackConfig.safeParse(
-    Object.fromEntries(
-      own.map(([key, value]) => [key.slice(prefix.length), jsonOrText(value)]),
-    ),
-  );
+  return checked(stack, stackConfig, own);
+}
+
+/**
+ * Checks what Pulumi has for a stack that declares an AWS account, which is a stack of its own: administrators bring it
+ * up, and what publishes images has no right to.
+ *
+ * @returns `undefined` for a stack that publishes images
+ * @throws {UserError} naming the file and each field that is wrong.
+ */
+export function parseAccountConfig(
+  stack: string,
+  values: ConfigValues,
+): AccountConfig | undefined {
+  const { account, ...others } = ownValues(values);
+  if (account === undefined) return undefined;
+  const [other] = Object.keys(others);
+  if (other !== undefined) {
+    throw new UserError(
+      `${fileOf(stack)}: ${prefix}account belongs into a stack of its own, without ${prefix}${other}: who publishes images is not to decide what publishing may do.`,
+    );
+  }
+  const schema = z.strictObject({ account: accountConfigSchema });
+  return checked(stack, schema, { account }).account;
+}
+
+function checked<T>(
+  stack: string,
+  schema: z.ZodType<T>,
+  values: Readonly<Record<string, unknown>>,
+): T {
+  const parsed = schema.safeParse(values);
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.map(
-    (issue) => `${file}: ${prefix}${describeIssue(issue)}`,
+    (issue) => `${fileOf(stack)}: ${prefix}${describeIssue(issue)}`,
   );
   throw new UserError(problems.join("\n"));
+}
+
+function fileOf(stack: string): string {
+  return `Pulumi.${stack}.yaml`;
+}
+
+/** This project's own values, without the beginning of their keys. */
+function ownValues(values: ConfigValues): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(
+    Object.entries(values)
+      .filter(([key]) => key.startsWith(prefix))
+      .map(([key, value]) => [key.slice(prefix.length), jsonOrText(value)]),
+  );
 }
 
 function jsonOrText(value: string): unknown {

@@ -2,6 +2,7 @@
 
 import * as pulumi from "@pulumi/pulumi";
 import { failUnlessReached } from "./completion.ts";
+import { parseAccountConfig, parseConfig } from "./config.ts";
 import { StoreError, UserError } from "./errors.ts";
 import { declareImages } from "./program.ts";
 
@@ -11,7 +12,14 @@ Reflect.deleteProperty(Error, "prepareStackTrace");
 
 async function declare() {
   try {
-    return await declareImages();
+    const stack = pulumi.getStack();
+    const values = pulumi.runtime.allConfig();
+    const account = parseAccountConfig(stack, values);
+    if (account !== undefined) {
+      const { declareAccount } = await import("./accountProgram.ts");
+      return declareAccount(account);
+    }
+    return await declareImages(parseConfig(stack, values));
   } catch (error) {
     const isForUser = error instanceof UserError || error instanceof StoreError;
     // A RunError is shown without a stack trace, which would say nothing to whoever can put it right.

@@ -1,7 +1,7 @@
 /** What a stack declares: decided here, from configuration, definitions, archive and records. */
 
 import * as pulumi from "@pulumi/pulumi";
-import { chooseDefinitions, parseConfig } from "./config.ts";
+import { chooseDefinitions, type StackConfig } from "./config.ts";
 import { currentKeys } from "./currentKeys.ts";
 import type { Definition, ImageKey } from "./definitions/definition.ts";
 import { loadImages } from "./definitions/load.ts";
@@ -39,10 +39,11 @@ export interface ProgramOutputs {
 /**
  * Declares every image version of the selected stack.
  *
- * @throws {UserError} for configuration or definitions that are wrong, before anything is declared.
+ * @throws {UserError} for definitions that are wrong or do not fit the configuration, before anything is declared.
  */
-export async function declareImages(): Promise<ProgramOutputs> {
-  const config = parseConfig(pulumi.getStack(), pulumi.runtime.allConfig());
+export async function declareImages(
+  config: StackConfig,
+): Promise<ProgramOutputs> {
   const definitions = chooseDefinitions(
     pulumi.getStack(),
     config,
@@ -51,7 +52,7 @@ export async function declareImages(): Promise<ProgramOutputs> {
   const keys = await currentKeys(definitions, config);
   const address = storeAddress(config.store);
   const store = openStore(address);
-  const places = placesOf(config);
+  const places = await placesOf(config);
   const published = (await listPublications(store)).filter(
     ({ stack }) => stack === fullStackName(),
   );

@@ -6,7 +6,6 @@
 import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { MockMonitor } from "@pulumi/pulumi/runtime/mocks.js";
-import type { ProgramOutputs } from "../infra/program.ts";
 import type {
   Declaration,
   Declared,
@@ -99,10 +98,13 @@ const answer: Declaration = await declare().then(
 process.stdout.write(JSON.stringify(answer));
 
 async function declare(): Promise<string | undefined> {
+  const { parseConfig } = (await import(
+    join(project, "infra/config.ts")
+  )) as typeof import("../infra/config.ts");
   const { declareImages } = (await import(
     join(project, "infra/program.ts")
-  )) as { declareImages(): Promise<ProgramOutputs> };
-  const { summary } = await declareImages();
+  )) as typeof import("../infra/program.ts");
+  const { summary } = await declareImages(parseConfig(stack, config));
   const text = new Promise<string>((resolve) => {
     summary.apply(resolve);
   });

@@ -181,7 +181,7 @@ done
     return JSON.parse(stdout) as Declaration;
   }
 
-  /** The configuration of a stack with one image, and what differs from it. */
+  /** The configuration of a stack with one image, and what differs from it; `undefined` takes a section away. */
   configWith(
     changes: Readonly<Record<string, unknown>>,
   ): Record<string, string> {
@@ -196,10 +196,12 @@ done
       ...changes,
     };
     return Object.fromEntries(
-      Object.entries(config).map(([name, value]) => [
-        `cloud-images:${name}`,
-        JSON.stringify(value),
-      ]),
+      Object.entries(config)
+        .filter(([, value]) => value !== undefined)
+        .map(([name, value]) => [
+          `cloud-images:${name}`,
+          JSON.stringify(value),
+        ]),
     );
   }
 }

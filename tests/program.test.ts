@@ -233,6 +233,28 @@ describe("a stack", () => {
     ).toEqual([expect.stringMatching(/^debian-13-other-/)]);
   });
 
+  it("publishes to a bucket besides, without looking at it", async () => {
+    const bucket = {
+      ...{ name: "images", prefix: "cloud", region: "eu-central-1" },
+      ...{ profile: "me", formats: ["qcow2"] },
+    };
+    const declaration = await project.declare({
+      preview: false,
+      config: project.configWith({ bucket }),
+    });
+    const { type, inputs, provider } = one(declaration, "-bucket");
+    expect(type).toBe("pulumi-nodejs:dynamic/platforms:BucketPublication");
+    expect(provider).toContain("bucket/bucketPublicationProvider.ts");
+    expect(inputs).toMatchObject({
+      root: "s3://images/cloud?profile=me&region=eu-central-1",
+      formats: ["qcow2"],
+      key: one(declaration, "-directory").inputs.key,
+    });
+    expect(declaration.summary).toMatch(
+      /\nIndex page: s3:\/\/images\/cloud\/index\.html$/,
+    );
+  });
+
   it("makes one more format when one more is asked for, of the same image", async () => {
     const directory = { path: "public", formats: ["qcow2", "tar.zst", "vhd"] };
     const before = await project.declare();

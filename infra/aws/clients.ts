@@ -16,6 +16,9 @@ const sessionName = "cloud-images";
 /** Attempts of one call, the first included; the SDK waits longer and longer between them, with jitter. */
 const usualAttempts = 8;
 
+/** A server that does not take a connection, or says nothing on one that it took, is given up. */
+const timeouts = { connectionTimeout: 10_000, socketTimeout: 60_000 } as const;
+
 function settingsOf(
   { region, profile, assumeRole, endpoint }: AwsAccess,
   maxAttempts = usualAttempts,
@@ -41,6 +44,7 @@ function settingsOf(
     region,
     credentials,
     maxAttempts,
+    requestHandler: timeouts,
     ...(endpoint === undefined ? {} : { endpoint }),
   };
 }
@@ -63,10 +67,15 @@ export function ec2Client(access: AwsAccess, attempts?: number): EC2Client {
   return new EC2Client(settingsOf(access, attempts));
 }
 
+/** A connection that nobody makes, or on which nothing comes for so long, is given up, and the call made again. */
+const connectionTimeout = 10_000;
+const socketTimeout = 60_000;
+
 /** Buckets; a server other than Amazon's has them in the path, as it has no name of its own for each. */
 export function s3Client(access: AwsAccess): S3Client {
   return new S3Client({
     ...settingsOf(access),
+    requestHandler: { connectionTimeout, socketTimeout },
     forcePathStyle: access.endpoint !== undefined,
   });
 }

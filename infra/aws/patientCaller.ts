@@ -1,5 +1,6 @@
 /** Calls to AWS that outlast what passes: throttling, errors of its servers, cut connections, expired credentials. */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import pRetry from "p-retry";
 import type { AwsAccess } from "./access.ts";
 import { awsFailure, failureKind } from "./failures.ts";
@@ -73,10 +74,20 @@ export class PatientCaller<Client> {
         maxRetryTime: seconds * 1000,
         minTimeout: firstPauseSeconds * 1000,
         maxTimeout: longestPauseSeconds * 1000,
-        randomize: true,
         signal,
-        shouldRetry: ({ error }) =>
-          failureKind(error) === "passing" && !isExpected(error),
+        async shouldRetry({ error, retryDelay }) {
+          if (failureKind(error) !== "passing" || isExpected(error)) {
+            return false;
+          }
+          // Also the longest pauses differ: what was refused together does not come back together.
+          const jitter = Math.random() * retryDelay;
+          await sleep(
+            jitter,
+            undefined,
+            signal === undefined ? {} : { signal },
+          );
+          return true;
+        },
       });
     } catch (error) {
       if (isExpected(error) || signal?.aborted) throw error;

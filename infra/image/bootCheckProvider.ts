@@ -18,7 +18,7 @@ import {
   removeBootCheck,
   writeBootCheck,
 } from "../store/documents.ts";
-import { openStore } from "../store/openStore.ts";
+import { openStore, storeDifference } from "../store/openStore.ts";
 import type { BootCheckRecord } from "../store/records.ts";
 import type { Sha256, Store } from "../store/store.ts";
 import { outcomeOf, tryStep } from "./attempt.ts";
@@ -29,7 +29,7 @@ import { withCapacity } from "./capacity.ts";
 export interface BootCheckInputs {
   /** `organization/project/stack` that declares the image. */
   readonly stack: string;
-  /** Directory of the store. */
+  /** The store's address. */
   readonly store: string;
   readonly key: ImageKey;
   readonly definition: Definition;
@@ -76,10 +76,13 @@ export const implementation: Implementation<BootCheckInputs, BootCheckOutputs> =
     diff(outputs, inputs) {
       // What was proved stays proved while there is no other image.
       if (inputs.rawSha256 === undefined) return { replaces: [], updates: [] };
-      const replaces = (["key", "store", "firmware"] as const).filter(
+      const store = storeDifference(outputs.store, inputs.store);
+      const changed = (["key", "firmware"] as const).filter(
         (name) => outputs[name] !== inputs[name],
       );
+      const replaces = [...changed, ...store.replaces];
       const updates = [
+        ...store.updates,
         ...(outputs.rawSha256 === inputs.rawSha256 ? [] : ["rawSha256"]),
         ...(outputs.problems.length === 0 ? [] : ["problems"]),
         ...(outputs.failures?.length ? ["failures"] : []),

@@ -2,7 +2,6 @@
 
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { isDeepStrictEqual } from "node:util";
 import {
   filesOfDefinition,
   readConfigSpace,
@@ -25,7 +24,7 @@ import {
   releaseBuild,
   writeBuild,
 } from "../store/documents.ts";
-import { openStore } from "../store/openStore.ts";
+import { openStore, storeDifference } from "../store/openStore.ts";
 import type { BuildRecord } from "../store/records.ts";
 import type { Store } from "../store/store.ts";
 import type { ArchiveState } from "./archive.ts";
@@ -46,7 +45,7 @@ export interface FaiImageInputs {
   readonly archive: ArchiveState;
   /** The config space. */
   readonly configSpace: string;
-  /** Directory of the store. */
+  /** The store's address. */
   readonly store: string;
   /** Directory for base systems and packages, shared by all builds. */
   readonly cache: string;
@@ -86,10 +85,13 @@ export const implementation: Implementation<FaiImageInputs, FaiImageOutputs> = {
   },
 
   diff(outputs, inputs): Difference {
-    const replaces = (["key", "store", "stack"] as const).filter(
-      (name) => !isDeepStrictEqual(outputs[name], inputs[name]),
+    const store = storeDifference(outputs.store, inputs.store);
+    const changed = (["key", "stack"] as const).filter(
+      (name) => outputs[name] !== inputs[name],
     );
+    const replaces = [...changed, ...store.replaces];
     const updates = [
+      ...store.updates,
       ...(outputs.problems.length > 0 ? ["problems"] : []),
       ...(outputs.failures?.length ? ["failures"] : []),
     ];

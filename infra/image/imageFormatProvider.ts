@@ -5,7 +5,7 @@ import type { ImageKey } from "../definitions/definition.ts";
 import type { Implementation } from "../dynamic/provider.ts";
 import { StoreError } from "../errors.ts";
 import { readBuild, readFormat, writeFormat } from "../store/documents.ts";
-import { openStore } from "../store/openStore.ts";
+import { openStore, storeDifference } from "../store/openStore.ts";
 import type { Format } from "../store/records.ts";
 import type { Sha256 } from "../store/store.ts";
 import { withCapacity } from "./capacity.ts";
@@ -13,7 +13,7 @@ import { conversionMemoryMiB, convertImage } from "./convert.ts";
 
 /** Which image, and which form. */
 export interface ImageFormatInputs {
-  /** Directory of the store; a relative one counts from the repository's root. */
+  /** The store's address. */
   readonly store: string;
   readonly key: ImageKey;
   /** The image's name, for messages. */
@@ -53,10 +53,13 @@ export const implementation: Implementation<
   diff(outputs, inputs) {
     // What there is stays while nothing better can be had.
     if (inputs.rawSha256 === undefined) return { replaces: [], updates: [] };
-    const replaces = (["key", "store", "format"] as const).filter(
+    const store = storeDifference(outputs.store, inputs.store);
+    const changed = (["key", "format"] as const).filter(
       (name) => outputs[name] !== inputs[name],
     );
+    const replaces = [...changed, ...store.replaces];
     const updates = [
+      ...store.updates,
       ...(outputs.rawSha256 === inputs.rawSha256 ? [] : ["rawSha256"]),
       ...(outputs.problems.length === 0 ? [] : ["problems"]),
     ];

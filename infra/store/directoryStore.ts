@@ -31,7 +31,13 @@ import {
 } from "./directories.ts";
 import { holdLock } from "./directoryLock.ts";
 import { errorCode, fileFailure } from "./fileFailure.ts";
-import { checkedName, isSafeName } from "./names.ts";
+import {
+  checkedDocumentName,
+  checkedSha256,
+  isSafeName,
+  lockFileName,
+  ownNames,
+} from "./names.ts";
 import type {
   Artifact,
   ArtifactState,
@@ -40,13 +46,8 @@ import type {
   Store,
 } from "./store.ts";
 
-/** Directories of the store in which no document can be. */
-const ownDirectories = ["artifacts", "incoming", "locks"];
-
 /** Artifacts never change: nobody may write to them. */
 const artifactMode = 0o444;
-
-const sha256Pattern = /^[0-9a-f]{64}$/;
 
 export class DirectoryStore implements Store {
   readonly location: string;
@@ -180,8 +181,7 @@ export class DirectoryStore implements Store {
     patienceSeconds: number,
     use: () => Promise<T>,
   ): Promise<T> {
-    const fileName = checkedName("lock", name).replaceAll("/", "~");
-    const path = join(this.location, "locks", `${fileName}.lock`);
+    const path = join(this.location, "locks", `${lockFileName(name)}.lock`);
     try {
       return await holdLock(name, path, patienceSeconds, use);
     } finally {
@@ -190,26 +190,16 @@ export class DirectoryStore implements Store {
   }
 
   #artifactPath(sha256: Sha256): string {
-    if (sha256Pattern.test(sha256)) {
-      return join(this.location, "artifacts", sha256);
-    }
-    throw new StoreError(
-      `${JSON.stringify(sha256)} cannot name an artifact: a sha256 has 64 lower-case hex digits. Correct the record that it comes from.`,
-    );
+    return join(this.location, "artifacts", checkedSha256(sha256));
   }
 
   #documentPath(name: DocumentName): string {
-    checkedName("document", name);
-    const [first = ""] = name.split("/");
-    if (!ownDirectories.includes(first)) return join(this.location, name);
-    throw new StoreError(
-      `The document ${name} cannot be in "${first}", which the store uses for itself. Choose another name.`,
-    );
+    return join(this.location, checkedDocumentName(name));
   }
 
   /** Removes those of the store's own directories that are empty, and the root when nothing is in it. */
   async #removeEmpty(): Promise<void> {
-    for (const name of ownDirectories) {
+    for (const name of ownNames) {
       await removeIfEmpty(join(this.location, name));
     }
     await removeIfEmpty(this.location);
@@ -225,7 +215,7 @@ async function documentsBelow(
   const found = await Promise.all(
     names
       .filter((name) => isSafeName(name))
-      .filter((name) => prefix !== "" || !ownDirectories.includes(name))
+      .filter((name) => prefix !== "" || !ownNames.includes(name))
       .map((name) => documentsAt(join(directory, name), join(prefix, name))),
   );
   return found.flat();

@@ -59,6 +59,46 @@ export async function copySparsely(from: string, to: string): Promise<void> {
   await copy.truncate((await source.stat()).size);
 }
 
+/**
+ * Writes bytes to a new file, with holes where there are zeros.
+ *
+ * @returns how many there were
+ * @throws the operating system's error, `EEXIST` when there is such a file.
+ */
+export async function writeSparsely(
+  bytes: AsyncIterable<Uint8Array>,
+  path: string,
+): Promise<number> {
+  await using file = await open(path, "wx", 0o644);
+  let position = 0;
+  for await (const chunk of bytes) {
+    let rest = chunk;
+    while (rest.length > 0) {
+      const data = rest.subarray(0, grainBytes - (position % grainBytes));
+      if (Buffer.compare(data, zeros.subarray(0, data.length)) !== 0) {
+        await writeAll(file, data, position);
+      }
+      position += data.length;
+      rest = rest.subarray(data.length);
+    }
+  }
+  await file.truncate(position);
+  return position;
+}
+
+/** A file system that is nearly full takes a part and says so only to the next write. */
+async function writeAll(file: FileHandle, data: Uint8Array, position: number) {
+  for (let done = 0; done < data.length; ) {
+    const { bytesWritten } = await file.write(
+      data,
+      done,
+      data.length - done,
+      position + done,
+    );
+    done += bytesWritten;
+  }
+}
+
 /** The grains that are not all zeros. Their bytes are good until the next one is asked for. */
 async function* grains(
   file: FileHandle,

@@ -4,7 +4,9 @@ import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { parse } from "yaml";
 import {
+  type ConfigValues,
   chooseDefinitions,
+  parseAccountConfig,
   parseConfig,
   type StackConfig,
 } from "../../infra/config.ts";
@@ -16,7 +18,12 @@ import {
 import type { ExpandedImage } from "../../infra/definitions/expand.ts";
 import { imageDetails, imageTable } from "../../infra/definitions/listing.ts";
 import { loadImages } from "../../infra/definitions/load.ts";
-import { StoreError, UserError } from "../../infra/errors.ts";
+import {
+  PublicationError,
+  StoreError,
+  UserError,
+  WrongCopyError,
+} from "../../infra/errors.ts";
 import { explain, explanationText } from "../../infra/explanation.ts";
 import {
   ageOf,
@@ -33,14 +40,20 @@ import { openStore, storeAddress } from "../../infra/store/openStore.ts";
 try {
   console.log(await answer(process.argv.slice(2)));
 } catch (error) {
-  const isForUser = error instanceof UserError || error instanceof StoreError;
-  if (!isForUser) throw error;
+  const isForUser = [
+    UserError,
+    StoreError,
+    PublicationError,
+    WrongCopyError,
+  ].some((kind) => error instanceof kind);
+  if (!isForUser || !(error instanceof Error)) throw error;
   console.error(error.message);
   process.exitCode = 1;
 }
 
 async function answer(args: string[]): Promise<string> {
-  const { words, json, stack, type, since } = readArguments(args);
+  const { words, json, stack, type, since, region, sha256 } =
+    readArguments(args);
   const [command, name] = words;
   if (command === "list" && words.length === 1) {
     const images = (await load(type)).filter(
@@ -66,6 +79,8 @@ async function answer(args: string[]): Promise<string> {
     return json ? asJson(explanation) : explanationText(explanation);
   }
   if (command === "status" && words.length === 1) {
+    const account = parseAccountConfig(stack, await readValues(stack));
+    if (account !== undefined) return "";
     return statusOf(await readStackOf(stack), since, json);
   }
   if (command === "check" && words.length === 1) {
@@ -74,6 +89,20 @@ async function answer(args: string[]): Promise<string> {
   if (command === "retry" && name !== undefined && words.length === 2) {
     const { definition } = imageOfName(await load(), name);
     return forgetFailures(definition.name, await readConfig(stack));
+  }
+  if (command === "verify" && name !== undefined && words.length === 2) {
+    const { verifyPublishedAmi } = await import("./verify-ami.ts");
+    const { text, result, isPublished } = await verifyPublishedAmi({
+      imageId: name,
+      ...{ region, sha256 },
+      // Whoever has no stack says what there should be.
+      store:
+        sha256 === undefined
+          ? openStore(storeAddress((await readConfig(stack)).store))
+          : undefined,
+    });
+    if (!isPublished) process.exitCode = 1;
+    return json ? asJson(result) : text;
   }
   throw usageError(`"${words.join(" ")}" is none of its commands.`);
 }
@@ -88,6 +117,8 @@ function readArguments(args: string[]) {
         stack: { type: "string", default: "local" },
         type: { type: "string" },
         since: { type: "string", default: "1970-01-01" },
+        region: { type: "string" },
+        sha256: { type: "string" },
       },
     });
     const type = imageTypes.find((each) => each === values.type);
@@ -163,6 +194,10 @@ function imageOfName(
 }
 
 async function readConfig(stack: string): Promise<StackConfig> {
+  return parseConfig(stack, await readValues(stack));
+}
+
+async function readValues(stack: string): Promise<ConfigValues> {
   const file = `Pulumi.${stack}.yaml`;
   if (!/^[\w.-]+$/.test(stack)) {
     throw new UserError(
@@ -178,7 +213,7 @@ async function readConfig(stack: string): Promise<StackConfig> {
   const values = Object.entries(config).map(
     ([key, value]: [string, unknown]) => [key, JSON.stringify(value)] as const,
   );
-  return parseConfig(stack, Object.fromEntries(values));
+  return Object.fromEntries(values);
 }
 
 function asJson(value: unknown): string {

@@ -189,11 +189,23 @@ clear_stale_lock() {
     fail "The lock of stack $stack in ${OWN_BACKEND#"$PROJECT"/} could not be removed. Run scripts/pulumi cancel $stack."
 }
 
+# remove_orphans STACK: what a killed run had begun to create in a cloud may be there, without Pulumi knowing its id.
+# Resources that the next run finds by itself need no such help; AMIs, whose names would be taken, do.
+remove_orphans() {
+  local stack="$1"
+  if is_own_backend && ! has_pending_creates "$stack"; then return 0; fi
+  pulumi stack export --stack "$stack" | node "$LIBRARY/remove-orphans.ts"
+}
+
+has_pending_creates() {
+  grep --quiet --fixed-strings '"pending_operations":[{' "$(name_state_file "$1")" 2>/dev/null
+}
+
 # clear_pending_creates STACK: after a run that came to a good end, the creations that an earlier, killed run had
 # begun are done, but the engine would warn of them for ever. Asks it to forget them, and touches nothing else.
 clear_pending_creates() {
   local stack="$1"
-  grep --quiet --fixed-strings '"pending_operations":[{' "$(name_state_file "$stack")" 2>/dev/null || return 0
+  has_pending_creates "$stack" || return 0
   say "Clearing what a killed run had left pending; this run has done it."
   pulumi refresh --stack "$stack" --clear-pending-creates --yes --skip-preview \
     --target "urn:pulumi:$stack::$PROJECT_NAME::pulumi:pulumi:Stack::$PROJECT_NAME-$stack" >/dev/null

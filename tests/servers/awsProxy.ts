@@ -41,6 +41,8 @@ export type ApiAnswer =
       readonly status: number;
       readonly headers: Readonly<Record<string, string>>;
       readonly body: Buffer;
+      /** The connection ends when that much of the body was sent. */
+      readonly cutAfterBytes?: number;
     };
 
 /** Hands a call on. */
@@ -151,7 +153,11 @@ export class AwsProxy implements AsyncDisposable {
         ? {}
         : { "content-length": answer.body.length }),
     });
-    response.end(answer.body);
+    if (answer.cutAfterBytes === undefined) response.end(answer.body);
+    else {
+      const part = answer.body.subarray(0, answer.cutAfterBytes);
+      response.write(part, () => response.destroy());
+    }
   }
 
   #callOf(incoming: IncomingMessage, body: Buffer): ApiCall {

@@ -102,7 +102,8 @@ async function requireArchitecture({
       fileURLToPath(new URL("tryArchitecture.ts", import.meta.url)),
       architecture,
     ],
-    { reject: false },
+    // The checkout may be below /tmp, which that program hides from itself.
+    { reject: false, cwd: "/" },
   );
   if (exitCode === 0) return;
   throw new UserError(

@@ -153,6 +153,8 @@ export const implementation: Implementation<
         if (SnapshotId === undefined) continue;
         await deleteSnapshot(ec2, SnapshotId, inUseSeconds);
       }
+      const way = await snapshotMethods[outputs.method]();
+      await way.removeRemains?.(access, identityTags(outputs));
       const { snapshotId = "" } = outputs;
       if (ours.some(({ SnapshotId }) => SnapshotId === snapshotId)) return;
       if ((await findSnapshot(ec2, snapshotId)) === undefined) return;
@@ -272,6 +274,7 @@ class Provision {
           if (other === undefined || other === snapshotId) continue;
           await deleteSnapshot(this.#ec2, other, inUseSeconds);
         }
+        await way.removeRemains?.(request.access, request.identityTags);
         const volumeSizeGiB = snapshot.VolumeSize;
         const sentBytes = 0;
         return this.#finished({

@@ -1,7 +1,7 @@
 /** EC2 in a stack's configuration. */
 
 import { z } from "zod";
-import { awsAccessSchema } from "../../aws/access.ts";
+import { type AwsAccess, awsAccessSchema } from "../../aws/access.ts";
 import { namePatternSchema } from "../../definitions/namePattern.ts";
 import { placeNameSchema } from "../../store/records.ts";
 
@@ -132,3 +132,20 @@ export type Ec2Config = z.output<typeof ec2ConfigSchema>;
 export type Ec2Target = z.output<typeof targetSchema>;
 /** Who may launch an AMI besides its owner. */
 export type Share = z.output<typeof shareSchema>;
+
+/** How a target's region is reached. */
+export function accessOf({
+  region,
+  account,
+  profile,
+  assumeRole,
+  endpoint,
+}: Ec2Target): AwsAccess {
+  return {
+    region,
+    ...(account === undefined ? {} : { account }),
+    ...(profile === undefined ? {} : { profile }),
+    ...(assumeRole === undefined ? {} : { assumeRole }),
+    ...(endpoint === undefined ? {} : { endpoint }),
+  };
+}

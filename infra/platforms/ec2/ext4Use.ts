@@ -2,6 +2,7 @@
 
 import type { FileHandle } from "node:fs/promises";
 import type { Extent } from "../../store/sparseFile.ts";
+import { readAt } from "./diskReading.ts";
 
 // Layout and numbers: Documentation/filesystems/ext4 of the kernel.
 const superblockAt = 1024;
@@ -160,14 +161,4 @@ function* runsOfOnes(
     }
   }
   if (from !== undefined) yield [from, count - from];
-}
-
-async function readAt(
-  file: FileHandle,
-  position: number,
-  length: number,
-): Promise<Buffer> {
-  const buffer = Buffer.alloc(length);
-  const { bytesRead } = await file.read(buffer, 0, length, position);
-  return buffer.subarray(0, bytesRead);
 }

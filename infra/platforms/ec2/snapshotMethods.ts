@@ -2,13 +2,15 @@
 
 import { ebsDirect } from "./ebsDirect.ts";
 import type { SnapshotMethod } from "./snapshotRequest.ts";
+import { volumeMethod } from "./volumeMethod.ts";
 
 /** Names of the ways. */
-export type MethodName = "ebs-direct";
+export type MethodName = "ebs-direct" | "volume";
 
 /** Each is loaded when it is used. */
 export const snapshotMethods: Readonly<
   Record<MethodName, () => Promise<SnapshotMethod>>
 > = {
   "ebs-direct": async () => ebsDirect(),
+  volume: async () => volumeMethod(),
 };

@@ -85,6 +85,17 @@ export interface SnapshotMethod {
    * @throws {PublicationError} when it cannot be read.
    */
   readBack(request: ReadBackRequest, tell: Tell): Promise<Verification>;
+
+  /**
+   * Removes what attempts left besides snapshots, as nobody will go on with them. The caller holds the lock.
+   *
+   * @param identityTags those of the request
+   * @throws {UserError | PublicationError} when something cannot be removed.
+   */
+  removeRemains?(
+    access: AwsAccess,
+    identityTags: Readonly<Record<string, string>>,
+  ): Promise<void>;
 }
 
 /** The size of the smallest volume that a disk fits in. */

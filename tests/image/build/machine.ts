@@ -55,12 +55,17 @@ export async function verdictOn(
       machine.uid === undefined
         ? ""
         : `unshare --user --map-user=${machine.uid} `;
-    const { stdout } = await execa("unshare", [
-      ...["--user", "--map-root-user", "--mount", "sh", "-euc"],
-      [...mounts, `exec ${asUser}"$@"`].join("\n"),
-      ...["sh", process.execPath, join(import.meta.dirname, "verdict.ts")],
-      ...[JSON.stringify(definition), output],
-    ]);
+    const { stdout } = await execa(
+      "unshare",
+      [
+        ...["--user", "--map-root-user", "--mount", "sh", "-euc"],
+        [...mounts, `exec ${asUser}"$@"`].join("\n"),
+        ...["sh", process.execPath, join(import.meta.dirname, "verdict.ts")],
+        ...[JSON.stringify(definition), output],
+      ],
+      // Below /tmp, as a checkout may be, which is hidden where foreign programs are tried.
+      { cwd: directory },
+    );
     return stdout;
   } finally {
     await rm(directory, { recursive: true, force: true });

@@ -32,7 +32,7 @@ import { blockBytes } from "../../../infra/platforms/ec2/snapshotRequest.ts";
 import { apiTags, identityTags } from "../../../infra/platforms/ec2/tags.ts";
 import { verifyAmi } from "../../../infra/platforms/ec2/verifyAmi.ts";
 import type { Sha256 } from "../../../infra/store/store.ts";
-import { corruptAnswer, refuse } from "../../servers/awsFaults.ts";
+import { corruptAnswer, firstCalls, refuse } from "../../servers/awsFaults.ts";
 import { isCall, type ProxyRule } from "../../servers/awsProxy.ts";
 import {
   anyCredentials,
@@ -49,7 +49,7 @@ import {
 } from "./sampleSnapshot.ts";
 
 const sizeBytes = 32 * 1024 ** 2;
-const dataBlocks = range(0, 40);
+const dataBlocks = range(0, 26);
 const unchanged = { replaces: [], updates: [] };
 
 let aws: StrictAws;
@@ -291,6 +291,15 @@ test("what does not carry our tags is not deleted", async () => {
   expect(
     (await snapshots()).map(({ SnapshotId }) => SnapshotId).sort(),
   ).toEqual([outputs.snapshotId, other.outputs.snapshotId].sort());
+});
+
+test("a snapshot that EC2 still takes for used is deleted a little later", async () => {
+  const { id, outputs } = await implementation.create(inputs());
+  const inUse = "The snapshot is currently in use by ami-1";
+  const deletes = isCall("ec2", "DeleteSnapshot");
+  breaking(firstCalls(1, refuse(deletes, "InvalidSnapshot.InUse", inUse)));
+  await implementation.delete(id, outputs);
+  expect(await snapshots()).toEqual([]);
 });
 
 test("a region that refuses everything fails with a sentence while another goes on", async () => {

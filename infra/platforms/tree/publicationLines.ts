@@ -8,7 +8,8 @@ import type { Format } from "../../store/records.ts";
 export interface PublishedImage {
   readonly version: string;
   readonly files: readonly string[];
-  readonly acceleration: "kvm" | "tcg";
+  /** How it boots here; none where the files are not on this machine. */
+  readonly acceleration: "kvm" | "tcg" | undefined;
 }
 
 /** What files are called, in the order in which they are shown. */
@@ -26,7 +27,7 @@ const labels: Readonly<Record<Format, string>> = {
 /**
  * One image's files, a line each.
  *
- * @param root the published directory, as the configuration has it
+ * @param root the published tree, as people write it
  */
 export function publicationLines(
   root: string,
@@ -42,6 +43,7 @@ export function publicationLines(
     file(format).map((path) => line(label, path)),
   );
   const boot = file("qcow2").flatMap((qcow2) => {
+    if (acceleration === undefined) return [];
     const command = bootCommand({
       qcow2,
       architecture,

@@ -33,6 +33,7 @@ import {
   undatedName,
   versionDirectory,
 } from "./layout.ts";
+import { formatMediaTypes } from "./mediaTypes.ts";
 
 /** Somewhere to click. */
 interface Link {
@@ -112,45 +113,19 @@ interface Page {
   readonly releases: readonly PageRelease[];
 }
 
-/** In the order in which they are offered. Media types are IANA's, or else what the shared MIME database has. */
-const offers: Readonly<
-  Record<Format, { readonly purpose: string; readonly mediaType: string }>
-> = {
-  qcow2: {
-    purpose: "for QEMU, libvirt, Proxmox and OpenStack",
-    mediaType: "application/x-qemu-disk",
-  },
-  "tar.zst": {
-    purpose: "a sparse archive of the raw disk, disk.raw",
-    mediaType: "application/zstd",
-  },
-  "tar.xz": {
-    purpose: "the same archive for those without zstd",
-    mediaType: "application/x-xz",
-  },
-  "tar.gz": {
-    purpose: "the same archive as Google Compute Engine imports it",
-    mediaType: "application/gzip",
-  },
-  vmdk: {
-    purpose: "for VMware, stream-optimised",
-    mediaType: "application/x-vmdk-disk",
-  },
-  vhd: {
-    purpose: "for Azure and Hyper-V, of fixed size",
-    mediaType: "application/x-vhd-disk",
-  },
-  "root.tar.zst": {
-    purpose: "the files of the root file system, without boot partitions",
-    mediaType: "application/zstd",
-  },
-  "oci.tar": {
-    purpose: "the same files as a container image (OCI layout)",
-    mediaType: "application/x-tar",
-  },
+/** In the order in which they are offered: what each is for. */
+const purposes: Readonly<Record<Format, string>> = {
+  qcow2: "for QEMU, libvirt, Proxmox and OpenStack",
+  "tar.zst": "a sparse archive of the raw disk, disk.raw",
+  "tar.xz": "the same archive for those without zstd",
+  "tar.gz": "the same archive as Google Compute Engine imports it",
+  vmdk: "for VMware, stream-optimised",
+  vhd: "for Azure and Hyper-V, of fixed size",
+  "root.tar.zst": "the files of the root file system, without boot partitions",
+  "oci.tar": "the same files as a container image (OCI layout)",
 };
 
-const offeredFormats = Object.keys(offers) as readonly Format[];
+const offeredFormats = Object.keys(purposes) as readonly Format[];
 
 const firmwareNames: Readonly<Record<Firmware, string>> = {
   bios: "BIOS",
@@ -171,18 +146,27 @@ const attachmentNames: Readonly<Record<BootCheckAttachment, string>> = {
 const eta = new Eta({ views: import.meta.dirname, cache: true });
 const style = readFileSync(join(import.meta.dirname, "page.css"), "utf8");
 
-/** The text of index.html: the same for the same releases, whenever it is made. */
-export function indexPage(releases: readonly CatalogueRelease[]): string {
-  const page: Page = { generator, style, releases: releases.map(pageRelease) };
+/**
+ * The text of index.html: the same for the same releases, whenever it is made.
+ *
+ * @param latestIndex what of `latest` opens where there is a link to it; nothing where it can be listed
+ */
+export function indexPage(
+  releases: readonly CatalogueRelease[],
+  latestIndex = "",
+): string {
+  const page: Page = {
+    generator,
+    style,
+    releases: releases.map((release) => pageRelease(release, latestIndex)),
+  };
   return eta.render("./page.eta", page);
 }
 
-function pageRelease({
-  codename,
-  version,
-  channel,
-  images,
-}: CatalogueRelease): PageRelease {
+function pageRelease(
+  { codename, version, channel, images }: CatalogueRelease,
+  latestIndex: string,
+): PageRelease {
   const directory = channelDirectory({ release: codename, channel });
   return {
     anchor: directory.replace("/", "-"),
@@ -190,7 +174,7 @@ function pageRelease({
     version,
     channel,
     latest: {
-      ...linkTo(`${latestLink(directory)}/`),
+      ...linkTo(`${latestLink(directory)}/${latestIndex}`),
       text: `${latestLink(directory)}/`,
     },
     images: images.map(pageImage),
@@ -264,7 +248,8 @@ function downloadsOf(record: PublicationRecord): Download[] {
     return {
       ...linkTo(file.path),
       format,
-      ...offers[format],
+      purpose: purposes[format],
+      mediaType: formatMediaTypes[format],
       size: sizeText(file.sizeBytes),
       sha512: file.sha512,
       latest: { ...linkTo(latest), text: latest },

@@ -43,12 +43,19 @@ export interface CatalogueRelease {
   readonly images: readonly CatalogueImage[];
 }
 
-/** The directory that `latest` points to. */
+/** A newest file under a name without its version. */
+export interface LatestFile {
+  readonly name: string;
+  /** The dated file, relative to the directory of latest ones. */
+  readonly target: string;
+  readonly sha512: string;
+}
+
+/** What `latest` names. */
 export interface LatestDirectory {
   /** The same for the same content. */
   readonly name: string;
-  /** Name of each link to what it points at, relative to the directory. */
-  readonly links: Readonly<Record<string, string>>;
+  readonly files: readonly LatestFile[];
   /** Text of its SHA512SUMS. */
   readonly sums: string;
 }
@@ -159,7 +166,7 @@ function latestDirectory(
   const digest = createHash("sha256")
     .update(JSON.stringify([links, sums]))
     .digest("hex");
-  return { name: latestDirectoryName(digest), links, sums };
+  return { name: latestDirectoryName(digest), files, sums };
 }
 
 function byName(one: CatalogueImage, other: CatalogueImage): number {

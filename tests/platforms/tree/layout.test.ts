@@ -12,7 +12,7 @@ import {
   newestFirst,
   sumsText,
   undatedName,
-} from "../../../infra/platforms/directory/layout.ts";
+} from "../../../infra/platforms/tree/layout.ts";
 
 const image: ImageName = {
   release: "trixie",

@@ -9,6 +9,8 @@
  *     trixie/20261121-1/debian-13-ec2-amd64-20261121-1.boot-uefi.xml   (.log .png)
  *     trixie/latest -> .latest-1a2b3c4d5e6f        moved in one step
  *     trixie/.latest-1a2b3c4d5e6f/debian-13-ec2-amd64.qcow2 -> ../20261121-1/…   and SHA512SUMS
+ *
+ * A bucket has no links: `latest/` has copies there.
  */
 
 import type {

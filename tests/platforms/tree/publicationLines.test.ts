@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { publicationLines } from "../../../infra/platforms/directory/publicationLines.ts";
+import { publicationLines } from "../../../infra/platforms/tree/publicationLines.ts";
 import { definitionWith } from "../../definitions/fixtures.ts";
 
 const version = "20261121-0312";

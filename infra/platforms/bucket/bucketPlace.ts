@@ -1,0 +1,26 @@
+/** A bucket as a place of a stack. */
+
+import { bucketAddress, bucketName } from "../../aws/bucketAddress.ts";
+import type { Place } from "../platform.ts";
+import { treePlace } from "../tree/treePlace.ts";
+import type { BucketConfig } from "./bucketConfig.ts";
+
+/** The published tree in a bucket. */
+export function bucketPlace({
+  name: bucket,
+  formats,
+  ...access
+}: BucketConfig): Place {
+  const place = { bucket, ...access };
+  return treePlace({
+    platform: "bucket",
+    root: bucketAddress(place),
+    shownRoot: bucketName(place),
+    isHere: false,
+    formats,
+    resource: [
+      "platforms/bucket/bucketPublicationProvider.ts",
+      "BucketPublication",
+    ],
+  });
+}

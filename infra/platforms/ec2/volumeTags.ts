@@ -1,0 +1,15 @@
+/** Tags of what is made on the way between disks and snapshots, besides those of the image. */
+
+export const volumeTagNames = {
+  /** What a volume is there for: a {@link VolumePurpose}. */
+  purpose: "cloud-images:volume",
+  /** Of a volume made to read a snapshot back: the snapshot. */
+  snapshot: "cloud-images:snapshot",
+  /** Digest of all that decides what a volume, and a snapshot made of it, hold and how. */
+  content: "cloud-images:content",
+  /** That a volume has all of it: the same digest. */
+  written: "cloud-images:written",
+} as const;
+
+/** To be written to, or to be read. */
+export type VolumePurpose = "image" | "read-back";
