@@ -48,12 +48,10 @@ beforeAll(async () => {
   account = await TestAccount.create();
   program = await TestProgram.create(account.env);
   await program.write(`
-import { Provider } from "@pulumi/aws/provider.js";
-import { Account } from "${projectPath("infra/aws/account/account.ts")}";
+import { declareAccount } from "${projectPath("infra/accountProgram.ts")}";
 import { accountConfigSchema } from "${projectPath("infra/aws/account/accountConfig.ts")}";
-const provider = new Provider("account", ${account.providerArgs(region)});
-const config = accountConfigSchema.parse(${JSON.stringify(config)});
-export const { releaseRole, previewRole } = new Account("account", { config, provider });
+const config = accountConfigSchema.parse(${JSON.stringify({ ...config, endpoint: account.url })});
+export const { summary } = declareAccount(config);
 `);
   const up = await program.up();
   if (up.exitCode !== 0) throw new Error(up.output);

@@ -6,7 +6,7 @@ import {
   ModifyImageAttributeCommand,
 } from "@aws-sdk/client-ec2";
 import { GetParameterCommand, PutParameterCommand } from "@aws-sdk/client-ssm";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { TestProgram } from "../program.ts";
 import { TestAccount } from "./account.ts";
 import { keepImage, keptImage, keptVariable } from "./cloud.ts";
@@ -18,13 +18,21 @@ const providerUrn = "urn:pulumi:test::double::pulumi:providers:aws::here";
 let account: TestAccount;
 let program: TestProgram;
 
-beforeEach(async () => {
+/** The snapshot that the AMI is made from, until a test makes another. */
+let snapshot: string;
+
+// One stack goes through all tests, as each run of the engine takes seconds.
+beforeAll(async () => {
   account = await TestAccount.create();
   program = await TestProgram.create(account.env);
   process.env[keptVariable] = account.directory;
+  snapshot = await account.makeSnapshot(region, "disk");
+  await program.write(providers() + ami(snapshot) + dependents);
+  const up = await program.up();
+  if (up.exitCode !== 0) throw new Error(up.output);
 });
 
-afterEach(async () => {
+afterAll(async () => {
   await program?.[Symbol.asyncDispose]();
   await account?.[Symbol.asyncDispose]();
 });
@@ -92,19 +100,15 @@ async function latest(): Promise<string | undefined> {
 }
 
 async function idOf(): Promise<string> {
-  const { output } = await program.pulumi("stack", "output", "id");
-  return output.trim();
+  const images = await imagesIn(region);
+  expect(images).toHaveLength(1);
+  return images[0]?.ImageId ?? "";
 }
 
-test("AMIs, copies, permissions and parameters come to be, show no changes, and go", async () => {
-  const snapshot = await account.makeSnapshot(region, "disk");
-  await program.write(providers() + ami(snapshot) + dependents);
-  const up = await program.up();
-  expect(up).toMatchObject({ exitCode: 0 });
-
+test("AMIs, copies, permissions and parameters come to be, and show no changes", async () => {
+  const id = await idOf();
   const [image] = await imagesIn(region);
   expect(image).toMatchObject({
-    ImageId: await idOf(),
     Name: "debian-13-amd64",
     Description: "Debian 13",
     Architecture: "x86_64",
@@ -121,10 +125,10 @@ test("AMIs, copies, permissions and parameters come to be, show no changes, and 
     Tags: [{ Key: "cloud-images:stack", Value: "test" }],
   });
   expect(await imagesIn(otherRegion)).toMatchObject([
-    { Name: "debian-13-amd64", Public: false },
+    { Name: "debian-13-amd64", BootMode: "uefi-preferred", Public: false },
   ]);
   expect(await snapshotsIn(otherRegion)).toHaveLength(1);
-  expect(await latest()).toBe(image?.ImageId);
+  expect(await latest()).toBe(id);
   await expect(
     account
       .ec2(region)
@@ -135,23 +139,10 @@ test("AMIs, copies, permissions and parameters come to be, show no changes, and 
     ...["preview", "--refresh", "--expect-no-changes"],
   );
   expect(preview).toMatchObject({ exitCode: 0 });
-
-  const destroy = await program.pulumi("destroy", "--yes", "--skip-preview");
-  expect(destroy).toMatchObject({ exitCode: 0 });
-  expect(await imagesIn(region)).toEqual([]);
-  expect(await imagesIn(otherRegion)).toEqual([]);
-  // The AMI's snapshot was not the plugin's; the copy's was.
-  expect(await snapshotsIn(region)).toEqual([snapshot]);
-  expect(await snapshotsIn(otherRegion)).toEqual([]);
-  await expect(latest()).rejects.toThrow(/not found/i);
 });
 
 test("what changed behind Pulumi's back shows in a refresh and is put right", async () => {
-  const snapshot = await account.makeSnapshot(region, "disk");
-  await program.write(providers() + ami(snapshot) + dependents);
-  expect(await program.up()).toMatchObject({ exitCode: 0 });
   const id = await idOf();
-
   await account.ssm(region).send(
     new PutParameterCommand({
       Name: "/cloud-images/latest",
@@ -190,33 +181,37 @@ test("what changed behind Pulumi's back shows in a refresh and is put right", as
   expect(await keptImage(id)).toMatchObject({ description: "Debian 13" });
 });
 
-test("descriptions change in place; what is fixed at registration makes a new AMI, the old one first", async () => {
-  const snapshot = await account.makeSnapshot(region, "disk");
-  await program.write(providers() + ami(snapshot));
+test("descriptions change in place", async () => {
+  const id = await idOf();
+  await program.write(
+    providers() + ami(snapshot, { description: "Other" }) + dependents,
+  );
   expect(await program.up()).toMatchObject({ exitCode: 0 });
-  const first = await idOf();
-
-  await program.write(providers() + ami(snapshot, { description: "Other" }));
-  expect(await program.up()).toMatchObject({ exitCode: 0 });
-  expect(await idOf()).toBe(first);
-  expect(await keptImage(first)).toMatchObject({ description: "Other" });
-
-  const next = await account.makeSnapshot(region, "other disk");
-  await program.write(providers() + ami(next, { description: "Other" }));
-  expect(await program.up()).toMatchObject({ exitCode: 0 });
-  expect(await idOf()).not.toBe(first);
-  expect(await imagesIn(region)).toMatchObject([{ ImageId: await idOf() }]);
+  expect(await imagesIn(region)).toMatchObject([
+    { ImageId: id, Description: "Other" },
+  ]);
 });
 
-test("an AMI that is there already is imported as docs/ec2.md says, and shows no changes", async () => {
-  const snapshot = await account.makeSnapshot(region, "disk");
+test("what is fixed at registration makes a new AMI, the old one and what hangs on it first", async () => {
+  const old = await idOf();
+  snapshot = await account.makeSnapshot(region, "other disk");
   await program.write(
     providers() + ami(snapshot, { options: "retainOnDelete: true" }),
   );
   expect(await program.up()).toMatchObject({ exitCode: 0 });
   const id = await idOf();
+  expect(id).not.toBe(old);
+  expect(await imagesIn(otherRegion)).toEqual([]);
+  // The second copy's snapshot went with it. The first copy's is left from when it was deregistered by hand.
+  expect(await snapshotsIn(otherRegion)).toHaveLength(1);
+  await expect(latest()).rejects.toThrow(/not found/i);
+});
+
+test("an AMI that is there already is imported as docs/ec2.md says, and shows no changes", async () => {
+  const id = await idOf();
   await program.write(providers());
   expect(await program.up()).toMatchObject({ exitCode: 0 });
+  expect(await idOf()).toBe(id);
 
   const imported = await program.pulumi(
     ...["import", "aws:ec2/ami:Ami", "ami", id],
@@ -229,13 +224,20 @@ test("an AMI that is there already is imported as docs/ec2.md says, and shows no
   expect(preview).toMatchObject({ exitCode: 0 });
 });
 
+test("a preview refuses values that EC2 does not know", async () => {
+  await program.write(providers() + ami(snapshot, { tpm: "v1.2" }));
+  const preview = await program.pulumi("preview");
+  expect(preview.exitCode).not.toBe(0);
+  expect(preview.output).toMatch(/tpmSupport .*to be one of v2\.0, got v1\.2/);
+});
+
 test("what EC2 and Systems Manager refuse is refused, and moves nothing else", async () => {
-  const snapshot = await account.makeSnapshot(region, "disk");
+  const id = await idOf();
   await program.write(
     `${providers()}${ami(snapshot)}
 const hvm = { architecture: "x86_64", virtualizationType: "hvm", rootDeviceName: "/dev/xvda" };
 const disk = (snapshotId) => ({ ebsBlockDevices: [{ deviceName: "/dev/xvda", snapshotId }] });
-new aws.ec2.Ami("taken", { ...hvm, ...disk("${snapshot}"), name: ami.name }, { provider, dependsOn: ami });
+new aws.ec2.Ami("taken", { ...hvm, ...disk("${snapshot}"), name: ami.name }, { provider });
 new aws.ec2.Ami("missing", { ...hvm, ...disk("snap-00000000"), name: "missing" }, { provider });
 new aws.ec2.AmiLaunchPermission("nobody", { imageId: "ami-00000000", group: "all" }, { provider });
 new aws.ssm.Parameter("dangling", {
@@ -251,13 +253,12 @@ new aws.ssm.Parameter("dangling", {
   expect(up.output).toMatch(/InvalidSnapshot\.NotFound: The snapshot 'snap-0/);
   expect(up.output).toMatch(/InvalidAMIID\.NotFound/);
   expect(up.output).toMatch(/ValidationException: .*ami-00000000/);
-  expect(await imagesIn(region)).toHaveLength(1);
+  expect(await idOf()).toBe(id);
 });
 
-test("a preview refuses values that EC2 does not know", async () => {
-  const snapshot = await account.makeSnapshot(region, "disk");
-  await program.write(providers() + ami(snapshot, { tpm: "v1.2" }));
-  const preview = await program.pulumi("preview");
-  expect(preview.exitCode).not.toBe(0);
-  expect(preview.output).toMatch(/tpmSupport .*to be one of v2\.0, got v1\.2/);
+test("a destroy deregisters the AMI, and leaves the snapshot that was not the plugin's", async () => {
+  const destroy = await program.pulumi("destroy", "--yes", "--skip-preview");
+  expect(destroy).toMatchObject({ exitCode: 0 });
+  expect(await imagesIn(region)).toEqual([]);
+  expect(await snapshotsIn(region)).toContain(snapshot);
 });
