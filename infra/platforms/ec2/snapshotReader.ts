@@ -11,6 +11,8 @@ import { ebsClient } from "../../aws/clients.ts";
 import { type Patience, PatientCaller } from "../../aws/patientCaller.ts";
 import { PublicationError, WrongCopyError } from "../../errors.ts";
 
+import { blockBytes } from "./snapshotRequest.ts";
+
 /** How it is read. */
 export interface ReaderSettings {
   /** Blocks on their way, or waiting for their turn, at one time: each takes a block's memory. */
@@ -32,6 +34,8 @@ export class SnapshotReader {
   readonly #ebs: PatientCaller<EBSClient>;
   readonly #tokens = new Map<number, string>();
   #renewing: Promise<void> | undefined;
+  /** Memory of blocks that were done with. */
+  readonly #free: Buffer[] = [];
 
   private constructor(
     access: AwsAccess,
@@ -72,22 +76,27 @@ export class SnapshotReader {
   }
 
   /**
-   * The bytes of blocks that it has, in the order in which they are asked for.
+   * The bytes of blocks that it has, in the order in which they are asked for; each is good until the next one is.
    * @throws {WrongCopyError} when a block is not what its checksum says.
    * @throws {UserError | PublicationError} when one cannot be read.
    */
-  async *blocks(indices: Iterable<number>): AsyncGenerator<Buffer, undefined> {
+  async *blocks(indices: Iterable<number>): AsyncGenerator<Buffer, void> {
     const window: Promise<Buffer>[] = [];
     for (const index of indices) {
       const block = this.#block(index);
       // It may fail while nobody waits for it yet.
       block.catch(() => {});
       window.push(block);
-      if (window.length >= this.#concurrency) {
-        yield await (window.shift() as Promise<Buffer>);
-      }
+      if (window.length >= this.#concurrency) yield* this.#lend(window);
     }
-    for (const block of window) yield await block;
+    while (window.length > 0) yield* this.#lend(window);
+  }
+
+  /** The first block of a window, whose memory the next one gets. */
+  async *#lend(window: Promise<Buffer>[]): AsyncGenerator<Buffer, void> {
+    const block = await (window.shift() as Promise<Buffer>);
+    yield block;
+    if (block.length === blockBytes) this.#free.push(block);
   }
 
   /** Takes note of one page; what it returns leads to the next. */
@@ -107,8 +116,9 @@ export class SnapshotReader {
   }
 
   async #block(index: number): Promise<Buffer> {
+    const block = this.#free.pop() ?? Buffer.alloc(blockBytes);
     for (let arrival = 1; arrival <= arrivals; arrival++) {
-      const { data, checksum } = await this.#fetch(index);
+      const { data, checksum } = await this.#fetch(index, block);
       const digest = createHash("sha256").update(data).digest("base64");
       if (checksum === undefined || digest === checksum) return data;
     }
@@ -117,7 +127,8 @@ export class SnapshotReader {
     );
   }
 
-  async #fetch(index: number) {
+  /** @param block gets the bytes */
+  async #fetch(index: number, block: Buffer) {
     for (let renewal = 0; renewal <= renewals; renewal++) {
       const BlockToken = this.#tokens.get(index);
       const input = {
@@ -130,9 +141,15 @@ export class SnapshotReader {
             const answer = await client.send(
               new GetSnapshotBlockCommand(input),
             );
-            const bytes = await answer.BlockData?.transformToByteArray();
+            // What Node's client answers with is a stream.
+            const stream = answer.BlockData as AsyncIterable<Uint8Array>;
+            let bytes = 0;
+            for await (const part of stream) {
+              block.set(part, bytes);
+              bytes += part.length;
+            }
             return {
-              data: Buffer.from(bytes ?? []),
+              data: block.subarray(0, bytes),
               checksum: answer.Checksum,
             };
           },
