@@ -60,9 +60,14 @@ function nameOf(urn: string): string {
   return urn.split("::").at(-1) ?? "";
 }
 
-const { project, stack, preview, config, failing } = JSON.parse(
-  process.argv[2] ?? "",
-) as DeclareRequest;
+const {
+  project,
+  stack,
+  preview,
+  config,
+  failing,
+  outputs: made,
+} = JSON.parse(process.argv[2] ?? "") as DeclareRequest;
 
 const outputs = {
   version: "20261121-0312",
@@ -77,7 +82,7 @@ const mocks: pulumi.runtime.Mocks = {
   call: () => ({}),
   newResource: ({ name, inputs }) => ({
     id: preview ? undefined : name,
-    state: preview ? inputs : { ...inputs, ...outputs },
+    state: preview ? inputs : { ...inputs, ...outputs, ...made },
   }),
 };
 const settings = ["cloud-images", stack, preview, "team"] as const;

@@ -17,6 +17,8 @@ export interface DeclareRequest {
   readonly config: Readonly<Record<string, string>>;
   /** Ends of the names of resources that cannot be made. */
   readonly failing: readonly string[];
+  /** What resources give that are made, besides what all of them do. */
+  readonly outputs?: Readonly<Record<string, unknown>>;
 }
 
 /** A resource, as the program tells the engine. Others go by their names here. */
@@ -53,6 +55,7 @@ export const variant = {
 
 /** What a test says of the first image. */
 type VariantChanges = Partial<typeof variant> & {
+  readonly allowFailure?: boolean;
   readonly freshness?: Freshness;
 };
 

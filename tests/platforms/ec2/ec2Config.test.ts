@@ -1,0 +1,69 @@
+import { describe, expect, it } from "vitest";
+import {
+  accessOf,
+  ec2ConfigSchema,
+} from "../../../infra/platforms/ec2/ec2Config.ts";
+
+const region = "eu-central-1";
+
+/** What is wrong, a line each. */
+function problems(config: unknown): readonly string[] {
+  const parsed = ec2ConfigSchema.safeParse(config);
+  return (parsed.error?.issues ?? []).map(
+    ({ path, message }) => `${path.join(".")} ${message}`,
+  );
+}
+
+describe("EC2 in a stack's configuration", () => {
+  it("needs a target with a region, and is safe and private otherwise", () => {
+    const config = ec2ConfigSchema.parse({ targets: { east: { region } } });
+    expect(config).toEqual({
+      definitions: ["*-ec2-*"],
+      targets: { east: { region, method: "ebs-direct", share: "private" } },
+      zeroBlocks: "send",
+      readBack: "all",
+      deprecateAfterDays: 730,
+    });
+    expect(problems({ targets: {} })).toEqual(["targets must name a target"]);
+  });
+
+  it.each([
+    [{ region: "Frankfurt" }, "region must be the name of a region"],
+    [{ region, account: "12" }, "account must be an account's 12 digits"],
+    [{ region, assumeRole: "release" }, "assumeRole must be the ARN of a role"],
+    [
+      { region, endpoint: "http://me:pass@x" },
+      "endpoint must have no user name",
+    ],
+    [{ region, share: { accounts: [] } }, "share Invalid input"],
+    [{ region, share: "public", encryption: {} }, "share cannot be public"],
+    [{ region, copyFrom: "east" }, "copyFrom must name another target"],
+    [{ region, copyFrom: "west" }, "copyFrom must name another target"],
+    [{ region, Region: region }, ' Unrecognized key: "Region"'],
+  ])("refuses %j", (target, problem) => {
+    expect(problems({ targets: { east: target } })[0]).toContain(
+      `targets.east${problem.startsWith(" ") ? "" : "."}${problem}`,
+    );
+  });
+
+  it("refuses copies of copies", () => {
+    const targets = {
+      a: { region },
+      b: { region, copyFrom: "a" },
+      c: { region, copyFrom: "b" },
+    };
+    expect(problems({ targets })).toEqual([
+      "targets.c.copyFrom must not name b, which is a copy",
+    ]);
+  });
+
+  it("says how a region is reached, and no more than that", () => {
+    const { targets } = ec2ConfigSchema.parse({
+      targets: { east: { region, profile: "images", share: "public" } },
+    });
+    expect(targets.east && accessOf(targets.east)).toEqual({
+      region,
+      profile: "images",
+    });
+  });
+});

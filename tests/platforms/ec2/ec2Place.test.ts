@@ -1,0 +1,196 @@
+/** What the program declares of images on their way to EC2, as an engine hears it. */
+
+import { beforeEach, describe, expect, it } from "vitest";
+import type {
+  Definition,
+  ImageKey,
+  ImageVersion,
+} from "../../../infra/definitions/definition.ts";
+import type { ArchiveState } from "../../../infra/image/archive.ts";
+import { DirectoryStore } from "../../../infra/store/directoryStore.ts";
+import {
+  writeBuild,
+  writePublication,
+} from "../../../infra/store/documents.ts";
+import {
+  type Declaration,
+  type Declared,
+  type DeclaredProject,
+  makeDeclaredProject,
+} from "../../declaredProject.ts";
+import { storeArtifact } from "../../store/records.ts";
+
+const ec2 = {
+  definitions: ["*"],
+  parameters: "/team",
+  targets: {
+    west: { region: "eu-west-1", copyFrom: "east" },
+    east: { region: "us-east-1", share: "public" },
+  },
+};
+
+let project: DeclaredProject;
+beforeEach(async () => {
+  project = await makeDeclaredProject();
+  return () => project.remove();
+});
+
+function declare(
+  changes: Parameters<DeclaredProject["declare"]>[0] = {},
+  section: object = ec2,
+): Promise<Declaration> {
+  return project.declare({
+    config: project.configWith({ directory: undefined, ec2: section }),
+    ...changes,
+  });
+}
+
+/** Names of a declaration's resources of EC2 and Systems Manager, without the image's own. */
+function parts({ declared }: Declaration): readonly string[] {
+  return declared
+    .filter(
+      ({ name, type }) => /ec2-/.test(name) && type !== "pulumi:providers:aws",
+    )
+    .map(({ name }) =>
+      name.replace(/^debian-13-tiny-amd64-(?:[0-9a-f]{12}-)?/, ""),
+    )
+    .sort();
+}
+
+function one({ declared }: Declaration, end: string): Declared {
+  const [found] = declared.filter(({ name }) => name.endsWith(end));
+  return found ?? expect.fail(`There is no ${end}.`);
+}
+
+/** Records a version as published to `east` and `west` before. */
+async function publishOlder(): Promise<void> {
+  const { inputs } = one(await declare(), "-image");
+  const store = new DirectoryStore(project.path("store"));
+  const key = "0".repeat(64) as ImageKey;
+  const version = "20261120-0312" as ImageVersion;
+  const definition = inputs.definition as Definition;
+  await writeBuild(store, {
+    ...{ key, version, definition },
+    builtAt: "2026-11-20T03:12:45.000Z",
+    archive: inputs.archive as ArchiveState,
+    raw: await storeArtifact(store, "older"),
+    packages: [],
+    phaseSeconds: {},
+    tools: {},
+  });
+  for (const place of ["east", "west"]) {
+    await writePublication(store, {
+      ...{ key, version, definition, place },
+      platform: "ec2",
+      channel: "daily",
+      stack: "team/cloud-images/mine",
+      publishedAt: "2026-11-20T03:20:00.000Z",
+      inputs: {},
+      files: [],
+      names: { imageId: `ami-0${place}`, sourceImageId: "ami-0source" },
+    });
+  }
+}
+
+const failed = { failures: ["It does not boot."] };
+
+describe("an image on its way to EC2", () => {
+  it("has its parts in each target, sources before their copies", async () => {
+    const declaration = await declare();
+    expect(declaration.error).toBeUndefined();
+    expect(parts(declaration)).toEqual([
+      "ec2-east",
+      "ec2-east-ami",
+      "ec2-east-latest",
+      "ec2-east-public",
+      "ec2-east-record",
+      "ec2-east-snapshot",
+      "ec2-west",
+      "ec2-west-ami",
+      "ec2-west-latest",
+      "ec2-west-record",
+    ]);
+  });
+
+  it("lets others in after the record, and has the parameter wait for that", async () => {
+    const declaration = await declare({ preview: false });
+    const depends = (end: string) =>
+      one(declaration, end).dependencies.map((name) =>
+        name.replace(/^.*-ec2-/, "ec2-"),
+      );
+    expect(depends("-east-public")).toEqual(
+      expect.arrayContaining(["ec2-east-ami", "ec2-east-record"]),
+    );
+    expect(depends("-east-latest")).toEqual(
+      expect.arrayContaining([
+        "ec2-east-ami",
+        "ec2-east-record",
+        "ec2-east-public",
+      ]),
+    );
+    expect(
+      depends("-east-snapshot").filter((name) => name.includes("boot")),
+    ).toHaveLength(2);
+  });
+
+  it("has no AMI and moves no parameter when it failed and may", async () => {
+    await project.setVariant({ allowFailure: true });
+    const declaration = await declare({ preview: false, outputs: failed });
+    expect(parts(declaration)).toEqual([]);
+    expect(declaration.summary).toContain(
+      "FAILED, which its definition allows",
+    );
+  });
+
+  it("leaves the parameters at the older AMIs then", async () => {
+    await project.setVariant({ allowFailure: true });
+    await publishOlder();
+    const declaration = await declare({ preview: false, outputs: failed });
+    expect(one(declaration, "-ec2-east-latest").inputs.value).toBe("ami-0east");
+    expect(one(declaration, "-ec2-west-latest").inputs.value).toBe("ami-0west");
+  });
+
+  it("shows in a preview what a good end would bring", async () => {
+    await project.setVariant({ allowFailure: true });
+    expect(parts(await declare())).toContain("ec2-east-ami");
+  });
+
+  it("keeps older versions where they are published, copies by the AMI that they were made from", async () => {
+    await publishOlder();
+    const declaration = await declare();
+    const older = declaration.declared.filter(({ name }) =>
+      name.includes("-000000000000-ec2-"),
+    );
+    expect(
+      older.map(({ name }) => name.replace(/^.*-ec2-/, "")).sort(),
+    ).toEqual([
+      ...["east", "east-ami", "east-public", "east-record", "east-snapshot"],
+      ...["west", "west-ami", "west-record"],
+    ]);
+    const { east: _, ...rest } = ec2.targets;
+    const alone = await declare(
+      {},
+      {
+        ...ec2,
+        targets: {
+          ...rest,
+          east: { region: "us-east-1" },
+          north: { region: "eu-north-1" },
+        },
+      },
+    );
+    expect(
+      alone.declared.some(({ name }) => /-000000000000-ec2-north/.test(name)),
+    ).toBe(false);
+  });
+
+  it("does not go where EC2 has no machines for it", async () => {
+    const declaration = await declare(
+      {},
+      { ...ec2, definitions: ["debian-13-other-*"] },
+    );
+    expect(declaration.error).toContain(
+      "no platform takes debian-13-tiny-amd64",
+    );
+  });
+});
