@@ -75,7 +75,7 @@ export class AccountBucket extends pulumi.ComponentResource {
       { ...child, dependsOn: [versioning] },
     );
     const policy = bucket.arn.apply((bucketArn) =>
-      JSON.stringify(bucketPolicy({ ...config, bucketArn })),
+      JSON.stringify(bucketPolicy({ bucketArn, published: config.published })),
     );
     new BucketPolicy(
       `${name}-policy`,

@@ -5,8 +5,15 @@ import { awsAccessSchema } from "../access.ts";
 
 const regionSchema = awsAccessSchema.shape.region;
 
-/** Numbers of the console's defaults, in days. */
+/** Days: an upload takes hours at most, and somebody notices within a month that something is missing. */
 const defaults = { abandonedUploads: 3, oldVersions: 30 } as const;
+
+const prefixSchema = z
+  .string()
+  .regex(
+    /^[\w.-]+(\/[\w.-]+)*$/,
+    "must be a path without a slash at either end",
+  );
 
 const bucketSchema = z.strictObject({
   name: z
@@ -15,25 +22,26 @@ const bucketSchema = z.strictObject({
       /^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$/,
       "must be the name of a bucket: 3 to 63 lower-case letters, digits and hyphens",
     ),
-  prefix: z
-    .string()
-    .regex(
-      /^[\w.-]+(\/[\w.-]+)*$/,
-      "must be a path without a slash at either end",
-    )
+  prefix: prefixSchema
     .optional()
     .describe("Where in the bucket the roles may work; in all of it else"),
-  distributions: z
-    .array(
-      z
-        .string()
-        .regex(
-          /^arn:aws[a-z-]*:cloudfront::[0-9]{12}:distribution\/[A-Z0-9]+$/,
-          "must be the ARN of a distribution of CloudFront",
-        ),
-    )
-    .default([])
-    .describe("Who may read the bucket, for a published tree; nobody else can"),
+  published: z
+    .strictObject({
+      // Without one, CloudFront would show a store beside the tree as well.
+      prefix: prefixSchema.describe("Where in the bucket the tree is"),
+      distributions: z
+        .array(
+          z
+            .string()
+            .regex(
+              /^arn:aws[a-z-]*:cloudfront::[0-9]{12}:distribution\/[A-Z0-9]+$/,
+              "must be the ARN of a distribution of CloudFront",
+            ),
+        )
+        .min(1),
+    })
+    .optional()
+    .describe("A published tree, and who may read it; nobody else can"),
   abandonedUploadDays: z
     .int()
     .positive()

@@ -1,5 +1,6 @@
 /** Who may read the bucket besides the account's own roles. Pure. */
 
+import type { AccountBucketConfig } from "./accountConfig.ts";
 import {
   type PolicyDocument,
   type PolicyStatement,
@@ -9,26 +10,23 @@ import {
 /** What a bucket's policy says. */
 export interface BucketPolicyArgs {
   readonly bucketArn: string;
-  /** Where in the bucket CloudFront reads; everywhere when left out. */
-  readonly prefix?: string | undefined;
-  /** ARNs of distributions of CloudFront that read by origin access control. */
-  readonly distributions: readonly string[];
+  /** Where in the bucket which distributions of CloudFront read, by origin access control. */
+  readonly published?: AccountBucketConfig["published"];
 }
 
-/** Refuses connections without TLS to everybody, and lets the named distributions of CloudFront read. */
+/** Refuses connections without TLS to everybody, and lets the named distributions of CloudFront read the tree. */
 export function bucketPolicy({
   bucketArn,
-  prefix,
-  distributions,
+  published,
 }: BucketPolicyArgs): PolicyDocument {
-  const objects = [bucketArn, ...(prefix === undefined ? [] : [prefix]), "*"];
+  const { prefix, distributions } = published ?? {};
   const reading: PolicyStatement = {
     Sid: "PublishByCloudFront",
     Effect: "Allow",
     Principal: { Service: "cloudfront.amazonaws.com" },
     Action: ["s3:GetObject"],
-    Resource: [objects.join("/")],
-    Condition: { StringEquals: { "aws:SourceArn": distributions } },
+    Resource: [`${bucketArn}/${prefix}/*`],
+    Condition: { StringEquals: { "aws:SourceArn": distributions ?? [] } },
   };
   return policyDocument([
     {
@@ -39,6 +37,6 @@ export function bucketPolicy({
       Resource: [bucketArn, `${bucketArn}/*`],
       Condition: { Bool: { "aws:SecureTransport": "false" } },
     },
-    distributions.length === 0 ? undefined : reading,
+    published === undefined ? undefined : reading,
   ]);
 }

@@ -36,7 +36,10 @@ const config = {
   parameters: "/cloud-images",
   bucket: {
     name: bucket,
-    distributions: ["arn:aws:cloudfront::123456789012:distribution/E1"],
+    published: {
+      prefix: "public",
+      distributions: ["arn:aws:cloudfront::123456789012:distribution/E1"],
+    },
   },
   gitlab: { project: "team/images", releaseRefs: ["main"] },
 };
@@ -119,7 +122,11 @@ test("nothing in the bucket is public, and nothing is lost at once", async () =>
   const { Policy = "" } = await s3.send(new GetBucketPolicyCommand({ Bucket }));
   expect(JSON.parse(Policy).Statement).toMatchObject([
     { Effect: "Deny", Resource: [`arn:aws:s3:::${bucket}`, expect.anything()] },
-    { Effect: "Allow", Principal: { Service: "cloudfront.amazonaws.com" } },
+    {
+      Effect: "Allow",
+      Principal: { Service: "cloudfront.amazonaws.com" },
+      Resource: [`arn:aws:s3:::${bucket}/public/*`],
+    },
   ]);
 });
 

@@ -205,7 +205,6 @@ test("regions of other partitions have ARNs of their own", () => {
 test("the bucket refuses plain http, and lets in nobody where there is no distribution", () => {
   const { Statement } = bucketPolicy({
     bucketArn: "arn:aws:s3:::team-images",
-    distributions: [],
   });
   expect(Statement).toMatchObject([
     {

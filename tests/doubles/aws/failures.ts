@@ -1,7 +1,5 @@
 /** Errors of AWS's services, and how the plugin tells them. */
 
-import { setTimeout as sleep } from "node:timers/promises";
-
 /** The code of an error that a service answered with. */
 export function codeOf(error: unknown): string {
   return error instanceof Error ? error.name : "";
@@ -51,12 +49,4 @@ export async function unlessGone<Result>(
     if (codes.includes(codeOf(error))) return undefined;
     throw error;
   }
-}
-
-/** How often a state is looked at, milliseconds. */
-const pollMilliseconds = 200;
-
-/** Waits until a look shows what is wanted; for ever, as the engine ends this process when it is interrupted. */
-export async function until(isSo: () => Promise<boolean>): Promise<void> {
-  while (!(await isSo())) await sleep(pollMilliseconds);
 }
