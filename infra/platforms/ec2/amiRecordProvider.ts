@@ -1,7 +1,11 @@
 /** What stands behind {@link AmiRecord}: looks at the AMI as EC2 shows it, has its disk compared, writes the record. */
 
 import { isDeepStrictEqual } from "node:util";
-import { DescribeImagesCommand, type Image } from "@aws-sdk/client-ec2";
+import {
+  CreateTagsCommand,
+  DescribeImagesCommand,
+  type Image,
+} from "@aws-sdk/client-ec2";
 import type { AwsAccess } from "../../aws/access.ts";
 import { checkAccount } from "../../aws/account.ts";
 import type {
@@ -30,6 +34,7 @@ import { rootSnapshotId } from "./amis.ts";
 import { type MethodName, snapshotMethods } from "./snapshotMethods.ts";
 import type { ReadBackExtent } from "./snapshotRequest.ts";
 import { ec2Caller } from "./snapshots.ts";
+import { apiTags, imageTags } from "./tags.ts";
 
 /** Which AMI, of which image, where. */
 export interface AmiRecordInputs {
@@ -122,6 +127,7 @@ async function provide(inputs: AmiRecordInputs): Promise<AmiRecordOutputs> {
   await checkAccount(inputs.access);
   const image = await describeImage(inputs);
   const snapshotId = rootSnapshotOf(inputs, image);
+  await tagSnapshot(inputs, snapshotId);
   const verification =
     inputs.snapshotId === snapshotId && inputs.verification !== undefined
       ? inputs.verification
@@ -179,6 +185,29 @@ function rootSnapshotOf(
   if (found !== undefined && (snapshotId ?? found) === found) return found;
   throw new PublicationError(
     `${amiName} (${imageId}) starts from the snapshot ${found ?? "none"}, not from ${snapshotId ?? "one of its own"}. Deregister it, and run \`pulumi up --refresh\`, which makes it anew.`,
+  );
+}
+
+/**
+ * EC2 gives the snapshot of a copied AMI no tags. Those who publish may read and delete what carries ours, and nothing
+ * else (docs/decisions/0018-two-roles-bound-to-a-tag.md).
+ */
+async function tagSnapshot(
+  inputs: AmiRecordInputs,
+  snapshotId: string,
+): Promise<void> {
+  if (inputs.snapshotId === snapshotId) return;
+  const tags = imageTags({
+    ...inputs,
+    rawSha256: inputs.rawSha256 as Sha256,
+  });
+  await ec2Caller(inputs.access).call(`tag the snapshot ${snapshotId}`, (ec2) =>
+    ec2.send(
+      new CreateTagsCommand({
+        Resources: [snapshotId],
+        Tags: apiTags(tags),
+      }),
+    ),
   );
 }
 

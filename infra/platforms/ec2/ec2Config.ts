@@ -115,12 +115,10 @@ export const ec2ConfigSchema = z
           message,
         });
       const source = copyFrom === undefined ? undefined : targets[copyFrom];
-      if (copyFrom !== undefined && source?.copyFrom !== undefined) {
+      if (copyFrom === name || (copyFrom !== undefined && !source)) {
+        complain("copyFrom", "must name another target");
+      } else if (source?.copyFrom !== undefined) {
         complain("copyFrom", `must not name ${copyFrom}, which is a copy`);
-      } else if (copyFrom !== undefined && source === undefined) {
-        complain("copyFrom", "must name another target");
-      } else if (copyFrom === name) {
-        complain("copyFrom", "must name another target");
       }
       if (encryption !== undefined && share === "public") {
         complain("share", "cannot be public: the AMIs are encrypted");

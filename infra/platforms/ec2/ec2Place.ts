@@ -90,7 +90,8 @@ function ec2Place(
             type: "String",
             // Systems Manager takes it only if there is such an AMI.
             dataType: "aws:ec2:image",
-            value: imageId as pulumi.Output<string>,
+            // An AMI's id is no secret, and a preview shows it.
+            insecureValue: imageId as pulumi.Output<string>,
           },
           { provider: provider() },
         );

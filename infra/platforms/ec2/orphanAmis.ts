@@ -4,13 +4,15 @@
  */
 
 import {
+  CreateTagsCommand,
   DeregisterImageCommand,
   DescribeImagesCommand,
 } from "@aws-sdk/client-ec2";
 import { z } from "zod";
 import type { AwsAccess } from "../../aws/access.ts";
 import { ec2Client } from "../../aws/clients.ts";
-import { carriesTags, tagNames } from "./tags.ts";
+import { rootSnapshotId } from "./amis.ts";
+import { apiTags, carriesTags, tagNames } from "./tags.ts";
 
 /** An AMI that was asked for. */
 export interface AskedForAmi {
@@ -128,6 +130,13 @@ export async function removeOrphanAmi({
     );
     const orphan = Images.find(({ Tags }) => carriesTags(Tags, tags));
     if (orphan?.ImageId === undefined) return undefined;
+    const snapshotId = isCopy ? rootSnapshotId(orphan) : undefined;
+    if (snapshotId !== undefined) {
+      // EC2 did not, and what may be deleted is what carries them.
+      await client.send(
+        new CreateTagsCommand({ Resources: [snapshotId], Tags: apiTags(tags) }),
+      );
+    }
     await client.send(
       new DeregisterImageCommand({
         ImageId: orphan.ImageId,

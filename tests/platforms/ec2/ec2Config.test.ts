@@ -35,7 +35,10 @@ describe("EC2 in a stack's configuration", () => {
       { region, endpoint: "http://me:pass@x" },
       "endpoint must have no user name",
     ],
-    [{ region, share: { accounts: [] } }, "share Invalid input"],
+    [
+      { region, share: { accounts: [] } },
+      "share must name an account or an organization",
+    ],
     [{ region, share: "public", encryption: {} }, "share cannot be public"],
     [{ region, copyFrom: "east" }, "copyFrom must name another target"],
     [{ region, copyFrom: "west" }, "copyFrom must name another target"],

@@ -146,8 +146,12 @@ describe("an image on its way to EC2", () => {
     await project.setVariant({ allowFailure: true });
     await publishOlder();
     const declaration = await declare({ preview: false, outputs: failed });
-    expect(one(declaration, "-ec2-east-latest").inputs.value).toBe("ami-0east");
-    expect(one(declaration, "-ec2-west-latest").inputs.value).toBe("ami-0west");
+    expect(one(declaration, "-ec2-east-latest").inputs.insecureValue).toBe(
+      "ami-0east",
+    );
+    expect(one(declaration, "-ec2-west-latest").inputs.insecureValue).toBe(
+      "ami-0west",
+    );
   });
 
   it("shows in a preview what a good end would bring", async () => {

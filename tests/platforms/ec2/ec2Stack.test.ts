@@ -302,6 +302,11 @@ describe("a stack that publishes to two regions", { timeout: 120_000 }, () => {
     expect(output).not.toContain("-ec2-west-snapshot");
     const records = await listPublications(project.store);
     const copy = records.find(({ place }) => place === "west");
+    const [snapshot] = await cloud.snapshots(west);
+    expect(snapshot?.Tags).toContainEqual({
+      Key: "cloud-images:stack",
+      Value: "organization/cloud-images/mine",
+    });
     expect(copy?.verification?.sha256).toBe(build.raw.sha256);
     expect(await up()).toMatch(/\d+ unchanged/);
     await project.run(["destroy", "--yes"], cloud.env);
