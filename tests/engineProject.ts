@@ -2,7 +2,6 @@
 
 import { cp, mkdir, open, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
 import { execa } from "execa";
 import type {
   Definition,
@@ -16,6 +15,7 @@ import { writeBuild } from "../infra/store/documents.ts";
 import type { BuildRecord } from "../infra/store/records.ts";
 import type { Artifact } from "../infra/store/store.ts";
 import { DeclaredProject } from "./declaredProject.ts";
+import { engineEnvironment } from "./engine.ts";
 import { storeBootCheck } from "./store/records.ts";
 
 /** The stack's own name. */
@@ -147,17 +147,7 @@ export class EngineProject extends DeclaredProject {
 
   get #env(): Readonly<Record<string, string>> {
     return {
-      HOME: this.directory,
-      PATH: [
-        this.path("bin"),
-        join(projectDirectory, "tests/doubles/bin"),
-        process.env.PATH,
-      ].join(":"),
-      PULUMI_HOME: this.path("home"),
-      PULUMI_BACKEND_URL: pathToFileURL(this.path("backend")).href,
-      PULUMI_CONFIG_PASSPHRASE: "",
-      PULUMI_SKIP_UPDATE_CHECK: "true",
-      PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
+      ...engineEnvironment(this.directory, [this.path("bin")]),
       // As scripts/lib/stack.sh has it.
       PULUMI_CONTINUE_ON_ERROR: "true",
     };

@@ -6,9 +6,7 @@ import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { projectPath } from "../../infra/projectPaths.ts";
-
-/** Where the engine finds the stand-ins. */
-export const doublesPath = projectPath("tests/doubles/bin");
+import { engineEnvironment } from "../engine.ts";
 
 /** How an engine's run ended. */
 export interface Run {
@@ -61,18 +59,7 @@ export class TestProgram implements AsyncDisposable {
       cwd: this.directory,
       stdio: ["ignore", "pipe", "pipe"],
       env: {
-        HOME: process.env.HOME,
-        PATH: [
-          doublesPath,
-          projectPath(".tools/node/bin"),
-          projectPath(".tools/pulumi/bin"),
-          process.env.PATH,
-        ].join(":"),
-        PULUMI_BACKEND_URL: `file://${join(this.directory, "backend")}`,
-        PULUMI_CONFIG_PASSPHRASE: "",
-        PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
-        PULUMI_HOME: join(this.directory, "home"),
-        PULUMI_SKIP_UPDATE_CHECK: "true",
+        ...engineEnvironment(this.directory),
         ...this.#env,
       },
     });
