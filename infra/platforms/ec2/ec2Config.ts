@@ -93,6 +93,23 @@ export const ec2ConfigSchema = z
       .positive()
       .default(730)
       .describe("When an AMI becomes deprecated, counted from its version"),
+    tags: z
+      .record(
+        z
+          .string()
+          .regex(
+            /^(?!aws:|cloud-images:|Name$)[\p{L}\p{Z}\p{N}_.:/=+@-]{1,128}$/u,
+            "must be a tag's name, which does not begin with aws: or cloud-images:",
+          ),
+        z
+          .string()
+          .regex(
+            /^[\p{L}\p{Z}\p{N}_.:/=+@-]{0,256}$/u,
+            "must be a tag's value, of 256 characters at most",
+          ),
+      )
+      .default({})
+      .describe("Tags of your own for snapshots and AMIs, besides ours"),
     parameters: z
       .string()
       .regex(

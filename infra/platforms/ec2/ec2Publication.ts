@@ -67,10 +67,13 @@ export class Ec2Publication extends pulumi.ComponentResource {
     const tags = pulumi
       .all([amiName, version, rawSha256])
       .apply(([amiName, version, rawSha256]) => ({
-        ...imageTags({
-          ...{ stack, key, amiName, version, rawSha256 },
-          definition: definition.name,
-        }),
+        ...imageTags(
+          {
+            ...{ stack, key, amiName, version, rawSha256 },
+            definition: definition.name,
+          },
+          config.tags,
+        ),
       }));
     const child = { parent: this, provider };
     // A name is free only when the AMI before has gone.
@@ -94,6 +97,7 @@ export class Ec2Publication extends pulumi.ComponentResource {
             {
               ...{ stack, store, key, label, version, rawSha256, access },
               ...{ method, zeroBlocks, readBack, amiName },
+              tags: config.tags,
               definition: definition.name,
               ...(encryption === undefined ? {} : { encryption }),
             },

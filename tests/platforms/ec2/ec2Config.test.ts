@@ -23,6 +23,7 @@ describe("EC2 in a stack's configuration", () => {
       zeroBlocks: "send",
       readBack: "all",
       deprecateAfterDays: 730,
+      tags: {},
     });
     expect(problems({ targets: {} })).toEqual(["targets must name a target"]);
   });
@@ -48,6 +49,17 @@ describe("EC2 in a stack's configuration", () => {
       `targets.east${problem.startsWith(" ") ? "" : "."}${problem}`,
     );
   });
+
+  it.each(["aws:x", "cloud-images:stack", "Name", "a*b", ""])(
+    "leaves the tag %j to others",
+    (name) => {
+      const targets = { east: { region } };
+      expect(problems({ targets, tags: { [name]: "x" } })[0]).toContain(
+        "must be a tag's name",
+      );
+      expect(problems({ targets, tags: { "cost center": "x" } })).toEqual([]);
+    },
+  );
 
   it("refuses copies of copies", () => {
     const targets = {

@@ -123,7 +123,10 @@ describe("a stack that publishes to two regions", { timeout: 120_000 }, () => {
   });
 
   it("publishes AMIs that were read back, lets others in after that, and moves the parameters last", async () => {
-    await configure({ east: { share: { accounts: ["123456789012"] } } });
+    await configure(
+      { east: { share: { accounts: ["123456789012"] } } },
+      { tags: { team: "images" } },
+    );
     const build = await prepare("20261121-0312");
     const output = await up();
     const name = `${image}-daily-20261121-0312`;
@@ -140,6 +143,7 @@ describe("a stack that publishes to two regions", { timeout: 120_000 }, () => {
         "cloud-images:stack": "organization/cloud-images/mine",
         "cloud-images:key": build.key,
         "cloud-images:raw-sha256": build.raw.sha256,
+        team: "images",
       });
       expect(BlockDeviceMappings?.[0]).toMatchObject({
         DeviceName: "/dev/xvda",
