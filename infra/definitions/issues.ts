@@ -14,5 +14,8 @@ export function describeIssue(issue: z.core.$ZodIssue): string {
     const names = issue.keys.map((key) => (field ? `${field}.${key}` : key));
     return `${names.join(", ")}: no such field.`;
   }
-  return `${field || "the whole"}: ${issue.message.replace(/\.?$/, ".")}`;
+  // What is wrong with the name of an entry is said one level down.
+  const { message } =
+    issue.code === "invalid_key" ? (issue.issues[0] ?? issue) : issue;
+  return `${field || "the whole"}: ${message.replace(/\.?$/, ".")}`;
 }

@@ -11,28 +11,31 @@ const accountSchema = z
 
 /** Who may launch an AMI besides its owner. */
 const shareSchema = z
-  .union([
-    z.enum(["private", "public"]),
-    z
-      .strictObject({
-        accounts: z.array(accountSchema).default([]),
-        organizations: z
-          .array(
-            z
-              .string()
-              .regex(
-                /^arn:aws[a-z-]*:organizations::[0-9]{12}:(organization|ou)\/[a-z0-9/-]+$/,
-                "must be the ARN of an organization or of a unit of one",
-              ),
-          )
-          .default([]),
-      })
-      .refine(
-        ({ accounts, organizations }) =>
-          accounts.length + organizations.length > 0,
-        "must name an account or an organization",
-      ),
-  ])
+  .union(
+    [
+      z.enum(["private", "public"]),
+      z
+        .strictObject({
+          accounts: z.array(accountSchema).default([]),
+          organizations: z
+            .array(
+              z
+                .string()
+                .regex(
+                  /^arn:aws[a-z-]*:organizations::[0-9]{12}:(organization|ou)\/[a-z0-9/-]+$/,
+                  "must be the ARN of an organization or of a unit of one",
+                ),
+            )
+            .default([]),
+        })
+        .refine(
+          ({ accounts, organizations }) =>
+            accounts.length + organizations.length > 0,
+          "must name an account or an organization",
+        ),
+    ],
+    "must be private, public, or have accounts and organizations",
+  )
   .default("private")
   .describe("Who may launch the AMIs");
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { describeIssue } from "../../../infra/definitions/issues.ts";
 import {
   accessOf,
   ec2ConfigSchema,
@@ -6,12 +7,10 @@ import {
 
 const region = "eu-central-1";
 
-/** What is wrong, a line each. */
+/** What is wrong, a line each, as users read it. */
 function problems(config: unknown): readonly string[] {
   const parsed = ec2ConfigSchema.safeParse(config);
-  return (parsed.error?.issues ?? []).map(
-    ({ path, message }) => `${path.join(".")} ${message}`,
-  );
+  return (parsed.error?.issues ?? []).map(describeIssue);
 }
 
 describe("EC2 in a stack's configuration", () => {
@@ -25,28 +24,32 @@ describe("EC2 in a stack's configuration", () => {
       deprecateAfterDays: 730,
       tags: {},
     });
-    expect(problems({ targets: {} })).toEqual(["targets must name a target"]);
+    expect(problems({ targets: {} })).toEqual(["targets: must name a target."]);
   });
 
   it.each([
-    [{ region: "Frankfurt" }, "region must be the name of a region"],
-    [{ region, account: "12" }, "account must be an account's 12 digits"],
-    [{ region, assumeRole: "release" }, "assumeRole must be the ARN of a role"],
+    [{ region: "Frankfurt" }, "region: must be the name of a region"],
+    [{ region, account: "12" }, "account: must be an account's 12 digits"],
+    [
+      { region, assumeRole: "release" },
+      "assumeRole: must be the ARN of a role",
+    ],
     [
       { region, endpoint: "http://me:pass@x" },
-      "endpoint must have no user name",
+      "endpoint: must have no user name",
     ],
     [
       { region, share: { accounts: [] } },
-      "share must name an account or an organization",
+      "share: must name an account or an organization",
     ],
-    [{ region, share: "public", encryption: {} }, "share cannot be public"],
-    [{ region, copyFrom: "east" }, "copyFrom must name another target"],
-    [{ region, copyFrom: "west" }, "copyFrom must name another target"],
-    [{ region, Region: region }, ' Unrecognized key: "Region"'],
+    [{ region, share: "public", encryption: {} }, "share: cannot be public"],
+    [{ region, copyFrom: "east" }, "copyFrom: must name another target"],
+    [{ region, copyFrom: "west" }, "copyFrom: must name another target"],
+    [{ region, Region: region }, "Region: no such field."],
+    [{ region, share: "everyone" }, "share: must be private, public, or have"],
   ])("refuses %j", (target, problem) => {
     expect(problems({ targets: { east: target } })[0]).toContain(
-      `targets.east${problem.startsWith(" ") ? "" : "."}${problem}`,
+      `targets.east.${problem}`,
     );
   });
 
@@ -68,7 +71,7 @@ describe("EC2 in a stack's configuration", () => {
       c: { region, copyFrom: "b" },
     };
     expect(problems({ targets })).toEqual([
-      "targets.c.copyFrom must not name b, which is a copy",
+      "targets.c.copyFrom: must not name b, which is a copy.",
     ]);
   });
 
