@@ -8,6 +8,7 @@ import type {
 } from "./definitions/definition.ts";
 import { table } from "./definitions/listing.ts";
 import { retryMoment } from "./image/attempt.ts";
+import { isOfPlace, type PlaceId, placeName } from "./platforms/platform.ts";
 import { listFailures, readRunOf } from "./store/attempts.ts";
 import { listPublications, readBuild } from "./store/documents.ts";
 import { openStore, storeAddress } from "./store/openStore.ts";
@@ -21,7 +22,7 @@ import type {
 /**
  * - `built`, `published`: new in this run; `published` was built before, or by somebody else.
  * - `unchanged`: there was nothing to do.
- * - `failed`, `allowed failure`: tried in this run, in vain.
+ * - `failed`, `allowed failure`: tried in this run, in vain; also when one of its places did not get it.
  * - `waiting`: failed before, and not tried again yet.
  */
 export type State =
@@ -42,6 +43,8 @@ export interface ImageState {
   readonly failures: readonly FailureRecord[];
   /** When it is tried again: ISO 8601, UTC. */
   readonly retryAt?: string;
+  /** Places that did not get it, while others did. */
+  readonly missing?: readonly PlaceId[];
 }
 
 /** What a store knows of one image of a stack. */
@@ -104,17 +107,25 @@ export function stateOf(
   { definition, published, newestBuild, failures }: KnownImage,
 ): ImageState | undefined {
   const { name } = definition;
-  const key = run.images.find(({ definition }) => definition === name)?.key;
-  if (key === undefined) return undefined;
+  const declared = run.images.find(({ definition }) => definition === name);
+  if (declared === undefined) return undefined;
+  const { key, places } = declared;
   const isOfRun = (moment: string) =>
     Date.parse(moment) >= Date.parse(run.startedAt);
   const [newest] = published;
   const base = { name, version: newest?.version };
 
-  const current = published.find((record) => record.key === key);
+  const records = published.filter((record) => record.key === key);
+  const [current] = records;
   if (current !== undefined) {
+    const missing = places.filter(
+      (place) => !records.some((record) => isOfPlace(place, record)),
+    );
+    if (missing.length > 0) {
+      return { ...base, state: "failed", failures: [], missing };
+    }
     const isBuilt = newestBuild?.key === key && isOfRun(newestBuild.builtAt);
-    const isNew = isOfRun(current.publishedAt);
+    const isNew = records.some(({ publishedAt }) => isOfRun(publishedAt));
     const state = isBuilt ? "built" : isNew ? "published" : "unchanged";
     return { ...base, state, failures: [] };
   }
@@ -143,10 +154,12 @@ export function stateTable(states: readonly ImageState[]): string {
     // The boot checks of an image share a place for their logs.
     [...new Set(failures.map(({ log }) => log))].join(" ") || "-",
   ]);
-  const notes = states.flatMap(({ name, state, failures, retryAt }) =>
+  const notes = states.flatMap(({ name, state, failures, retryAt, missing }) =>
     failures.length === 0
       ? state === "failed"
-        ? [`${name} was not published; what the run printed says why.`]
+        ? [
+            `${name} was not published${toPlaces(missing)}; what the run printed says why.`,
+          ]
         : []
       : failures.map(
           ({ attempts, message }) =>
@@ -157,6 +170,10 @@ export function stateTable(states: readonly ImageState[]): string {
     table([["IMAGE", "VERSION", "STATE", "LOG"], ...rows]),
     ...notes,
   ].join("\n\n");
+}
+
+function toPlaces(places: readonly PlaceId[] = []): string {
+  return places.length === 0 ? "" : ` to ${places.map(placeName).join(", ")}`;
 }
 
 const dayMilliseconds = 86_400_000;

@@ -124,9 +124,12 @@ function recordRun(
   current: readonly ImageVersionArgs[],
   older: readonly ImageVersionArgs[],
 ): Promise<void> {
-  const images = current.map(({ definition, key }) => ({
+  const images = current.map(({ definition, key, destinations }) => ({
     definition: definition.name,
     key,
+    places: destinations.map(({ place: { platform, place } }) => ({
+      ...{ platform, place },
+    })),
   }));
   const startedAt = new Date().toISOString();
   return writeRun(

@@ -7,6 +7,7 @@ import {
   stateOf,
   stateTable,
 } from "../infra/imageStates.ts";
+import type { PlaceId } from "../infra/platforms/platform.ts";
 import type {
   BuildRecord,
   FailureRecord,
@@ -23,10 +24,13 @@ const old = { version: "20261121-0700" };
 const now = { version: "20261121-0800" };
 const definition = sampleDefinition();
 const { name } = definition;
-const runOf = (sample: { version: string }) => ({
+const runOf = (
+  sample: { version: string },
+  places: readonly PlaceId[] = [],
+) => ({
   stack,
   startedAt,
-  images: [{ definition: name, key: sampleKey(sample) }],
+  images: [{ definition: name, key: sampleKey(sample), places }],
 });
 
 function publicationOf(
@@ -69,6 +73,21 @@ const failure: FailureRecord = {
 };
 
 describe("what a run made of an image", () => {
+  it("is a failure where one of its places did not get it", () => {
+    const both = [
+      { platform: "directory" },
+      { platform: "ec2", place: "west" },
+    ];
+    const state = stateOf(runOf(old, both), oldOne);
+    expect(state).toMatchObject({ state: "failed", missing: [both[1]] });
+    expect(stateTable(state === undefined ? [] : [state])).toContain(
+      `${name} was not published to ec2 west; what the run printed says why.`,
+    );
+    expect(stateOf(runOf(old, both.slice(0, 1)), oldOne)).toMatchObject({
+      state: "unchanged",
+    });
+  });
+
   it("is unchanged when it was there before", () => {
     expect(stateOf(runOf(old), oldOne)).toMatchObject({
       state: "unchanged",

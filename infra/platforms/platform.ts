@@ -85,3 +85,8 @@ export function isOfPlace(
 ): boolean {
   return record.platform === platform && record.place === place;
 }
+
+/** A place, as people call it: `ec2 frankfurt`. */
+export function placeName({ platform, place }: PlaceId): string {
+  return place === undefined ? platform : `${platform} ${place}`;
+}

@@ -2,6 +2,7 @@
 
 import * as pulumi from "@pulumi/pulumi";
 import type { Definition } from "../definitions/definition.ts";
+import { placeName } from "../platforms/platform.ts";
 import type { ImageVersion } from "./imageVersion.ts";
 
 /** The newest version of one definition. */
@@ -44,17 +45,6 @@ function paragraphOf({
     paragraph,
     () => `${name}: this version was not published.`,
   );
-}
-
-/** A place, as people call it: `ec2 frankfurt`. */
-function placeName({
-  platform,
-  place,
-}: {
-  readonly platform: string;
-  readonly place?: string | undefined;
-}): string {
-  return place === undefined ? platform : `${platform} ${place}`;
 }
 
 /** One image that was allowed to fail, and did. */

@@ -261,6 +261,14 @@ export const failureRecordSchema = z
 /** A build or boot check that failed, and did not succeed since. */
 export type FailureRecord = z.infer<typeof failureRecordSchema>;
 
+/** A platform's folder in the program: `directory`, `ec2`. */
+const platformSchema = z.string().regex(/^[a-z][a-z0-9]*$/);
+
+/** The name that a stack gives a region, account or cloud. */
+export const placeNameSchema = z.string().regex(/^[a-z0-9][a-z0-9-]{0,39}$/, {
+  error: "must be a name of lower-case letters, digits and hyphens, 40 at most",
+});
+
 export const runRecordSchema = z
   .object({
     stack: z.string().min(1),
@@ -271,6 +279,16 @@ export const runRecordSchema = z
         z.object({
           definition: definitionNameSchema,
           key: imageKeySchema,
+          /** Where it was to be published; runs of old do not say. */
+          places: z
+            .array(
+              z.object({
+                platform: platformSchema,
+                place: placeNameSchema.optional(),
+              }),
+            )
+            .readonly()
+            .default([]),
         }),
       )
       .readonly(),
@@ -292,11 +310,6 @@ const publishedFileSchema = z
   .readonly();
 export type PublishedFile = z.infer<typeof publishedFileSchema>;
 
-/** The name that a stack gives a region, account or cloud. */
-export const placeNameSchema = z.string().regex(/^[a-z0-9][a-z0-9-]{0,39}$/, {
-  error: "must be a name of lower-case letters, digits and hyphens, 40 at most",
-});
-
 const verificationSchema = z
   .object({
     /** Of the whole disk, zeros included; only where all of it was read. */
@@ -312,8 +325,7 @@ export type Verification = z.infer<typeof verificationSchema>;
 
 export const publicationRecordSchema = z
   .object({
-    /** The platform's folder in the program: `directory`, `ec2`. */
-    platform: z.string().regex(/^[a-z][a-z0-9]*$/),
+    platform: platformSchema,
     /** Which region, account or cloud of the platform, by the name that the stack gives it. */
     place: placeNameSchema.optional(),
     /** `organization/project/stack` that made it. */
