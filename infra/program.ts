@@ -3,7 +3,11 @@
 import * as pulumi from "@pulumi/pulumi";
 import { chooseDefinitions, type StackConfig } from "./config.ts";
 import { currentKeys } from "./currentKeys.ts";
-import type { Definition, ImageKey } from "./definitions/definition.ts";
+import type {
+  Definition,
+  ImageKey,
+  ImageType,
+} from "./definitions/definition.ts";
 import { loadImages } from "./definitions/load.ts";
 import { StoreError, UserError } from "./errors.ts";
 import { placesOf } from "./platforms/places.ts";
@@ -54,7 +58,8 @@ export async function declareImages(
   const store = openStore(address);
   const places = await placesOf(config);
   const published = (await listPublications(store)).filter(
-    ({ stack }) => stack === fullStackName(),
+    ({ stack, channel }) =>
+      stack === fullStackName() && isSameImage(channel, config.type),
   );
   const shared = { type: config.type, store: address };
   const current = keys.map(({ definition, key, archive }) => ({
@@ -153,6 +158,14 @@ function requireDestinations(images: readonly ImageVersionArgs[]): void {
   );
 }
 
+/**
+ * Whether what was published in a channel may go to another one. Daily images become releases as they are; those of
+ * `dev` are others, which let root in without a password. Pure.
+ */
+function isSameImage(one: ImageType, other: ImageType): boolean {
+  return one === other || (one !== "dev" && other !== "dev");
+}
+
 /** An older version that stays somewhere. */
 interface KeptVersion {
   readonly key: ImageKey;
@@ -163,7 +176,7 @@ interface KeptVersion {
 
 /** The versions of a definition that retention keeps beside the current key, and where. Pure. */
 function keptVersions(
-  { name }: Definition,
+  definition: Definition,
   current: ImageKey,
   {
     places,
@@ -175,11 +188,14 @@ function keptVersions(
     readonly versions: number;
   },
 ): readonly KeptVersion[] {
-  const kept = places.flatMap((place) =>
+  const taking = places.filter((place) => place.takes(definition));
+  const kept = taking.flatMap((place) =>
     olderVersions(
       current,
       published.filter(
-        (record) => record.definition.name === name && isOfPlace(place, record),
+        (record) =>
+          record.definition.name === definition.name &&
+          isOfPlace(place, record),
       ),
       versions,
     ).map((record) => ({ place, record })),
@@ -195,14 +211,14 @@ function keptVersions(
 /** The newest of the older versions that are published in a place. */
 function newestRecord(
   { name }: Definition,
-  { platform, place }: Place,
+  place: Place,
   older: readonly ImageVersionArgs[],
 ): PublicationRecord | undefined {
   return older
     .filter(({ definition }) => definition.name === name)
     .flatMap(({ destinations }) => destinations)
+    .filter((destination) => destination.place === place)
     .flatMap(({ record }) => record ?? [])
-    .filter((record) => isOfPlace({ platform, place }, record))
     .sort((one, other) => (one.version < other.version ? 1 : -1))
     .at(0);
 }

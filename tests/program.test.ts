@@ -6,6 +6,7 @@ import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type {
   Definition,
   ImageKey,
+  ImageType,
   ImageVersion,
 } from "../infra/definitions/definition.ts";
 import type { ArchiveState } from "../infra/image/archive.ts";
@@ -64,6 +65,7 @@ async function publish(
   image: Declared,
   version: string,
   stack = "team/cloud-images/mine",
+  channel: ImageType = "daily",
 ): Promise<void> {
   const store = new DirectoryStore(project.path("store"));
   const build = {
@@ -83,7 +85,7 @@ async function publish(
   await writePublication(store, {
     ...build,
     platform: "directory",
-    channel: "release",
+    channel,
     stack,
     publishedAt: "2026-11-21T03:20:00.000Z",
     inputs: {},

@@ -233,7 +233,7 @@ export class BucketObjects {
     }
     const head = await this.head(key);
     if (isThere(head)) return true;
-    await this.remove(key);
+    await this.remove(key, head?.etag);
     throw new StoreError(
       `${this.addressOf(key)} is not what was sent: S3 has ${head?.sizeBytes ?? 0} bytes with the checksum ${head?.checksum ?? "none"}, and ${size} with ${checksum} were sent. It was removed. Run again; if it happens again, the server does not keep checksums (SHA-256) as S3 does.`,
     );
@@ -284,6 +284,8 @@ export class BucketObjects {
     sizeBytes: number,
     partBytes: number,
   ): Promise<void> {
+    // One that a killed run began.
+    await this.abortUploads(target.Key ?? "");
     const { UploadId } = await this.#client.send(
       new CreateMultipartUploadCommand(target),
     );
@@ -430,7 +432,11 @@ export class BucketObjects {
         if (position >= allBytes) return;
         throw Object.assign(new Error("It broke off."), { code: "ECONNRESET" });
       } catch (error) {
-        if (++failures > resumptions) throw this.#failure("read", key, error);
+        // Behind the end there is nothing to ask for.
+        const isAtEnd = position >= allBytes;
+        if (isAtEnd || ++failures > resumptions) {
+          throw this.#failure("read", key, error);
+        }
         await sleep(resumptionPauseMilliseconds * failures * Math.random());
       }
       try {

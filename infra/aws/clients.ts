@@ -67,15 +67,10 @@ export function ec2Client(access: AwsAccess, attempts?: number): EC2Client {
   return new EC2Client(settingsOf(access, attempts));
 }
 
-/** A connection that nobody makes, or on which nothing comes for so long, is given up, and the call made again. */
-const connectionTimeout = 10_000;
-const socketTimeout = 60_000;
-
 /** Buckets; a server other than Amazon's has them in the path, as it has no name of its own for each. */
 export function s3Client(access: AwsAccess): S3Client {
   return new S3Client({
     ...settingsOf(access),
-    requestHandler: { connectionTimeout, socketTimeout },
     forcePathStyle: access.endpoint !== undefined,
   });
 }

@@ -6,6 +6,9 @@ import type { AwsAccess } from "./access.ts";
 /** What is to be done about an error: ask again, fetch credentials anew, or tell the user. */
 export type FailureKind = "passing" | "expired" | "quota" | "refused" | "other";
 
+/** Said with the whole request, the session's token included. */
+const unsigned = ["InvalidSignatureException", "SignatureDoesNotMatch"];
+
 /** Codes by which services of AWS say the same things. */
 const codes: Readonly<
   Record<Exclude<FailureKind, "other">, readonly string[]>
@@ -53,6 +56,7 @@ const codes: Readonly<
     "CredentialsProviderError",
     "InvalidClientTokenId",
     "OptInRequired",
+    ...unsigned,
     "UnauthorizedOperation",
     "UnrecognizedClientException",
   ],
@@ -112,8 +116,11 @@ export function awsFailure(
   error: unknown,
 ): Error {
   const code = awsErrorCode(error);
-  const said = `${code}: ${error instanceof Error ? error.message : error}`;
-  const options = { cause: error };
+  const isUnsigned = unsigned.includes(code);
+  const said = isUnsigned
+    ? `${code}: is this machine's clock right?`
+    : `${code}: ${error instanceof Error ? error.message : error}`;
+  const options = isUnsigned ? {} : { cause: error };
   switch (failureKind(error)) {
     case "quota":
       return new PublicationError(
@@ -137,7 +144,7 @@ export function awsFailure(
       );
     case "other":
       return new PublicationError(
-        `AWS does not ${task} in ${region} (${said}).`,
+        `AWS does not ${task} in ${region} (${said}). Put right what that says, and run again: it goes on with what is there.`,
         options,
       );
   }

@@ -39,6 +39,8 @@ interface CachedFile {
 export class ArtifactCache {
   readonly #directory: DirectoryStore;
   readonly #limits: CacheLimits;
+  /** Those that this process made, or has read and compared. */
+  readonly #checked = new Set<Sha256>();
 
   constructor(path: string, limits: CacheLimits = defaultCacheLimits) {
     this.#directory = new DirectoryStore(path);
@@ -53,6 +55,7 @@ export class ArtifactCache {
   /** Moves a file in, and removes what was not used for long. */
   async adopt(path: string): Promise<Artifact> {
     const artifact = await this.#directory.adopt(path);
+    this.#checked.add(artifact.sha256);
     await this.#touch(artifact.sha256);
     await this.#prune();
     return artifact;
@@ -65,7 +68,20 @@ export class ArtifactCache {
         if (!(await this.#touch(sha256))) await fetch();
       });
     }
+    await this.#check(sha256, fetch);
     return this.#directory.file(sha256);
+  }
+
+  /** What was altered since an earlier run is fetched again: nobody else looks at it. */
+  async #check(sha256: Sha256, fetch: () => Promise<unknown>): Promise<void> {
+    if (this.#checked.has(sha256)) return;
+    await this.#directory.withLock(sha256, fetchPatienceSeconds, async () => {
+      if ((await this.#directory.examine(sha256)) !== "sound") {
+        await this.#directory.discard(sha256);
+        await fetch();
+      }
+    });
+    this.#checked.add(sha256);
   }
 
   /** Removes an artifact; one that is not there is no error. */
@@ -93,7 +109,8 @@ export class ArtifactCache {
       const days = (now - usedMilliseconds) / dayMilliseconds;
       const isTooMuch = kept > this.#limits.bytes && days > 1;
       if (days <= this.#limits.days && !isTooMuch) continue;
-      await rm(path, { force: true });
+      // One that cannot be removed costs room, and nothing else.
+      await rm(path, { force: true }).catch(() => {});
       kept -= bytes;
     }
   }

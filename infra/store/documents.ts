@@ -33,8 +33,8 @@ import type { DocumentName, Sha256, Store } from "./store.ts";
  */
 const buildsLock = "builds";
 
-/** Whoever holds that lock reads and writes a few small files for each build: seconds at the worst. */
-const buildsLockPatienceSeconds = 120;
+/** Whoever holds that lock reads a few small files for each build of the store: a minute with hundreds in a bucket. */
+const buildsLockPatienceSeconds = 600;
 
 /** Documents read at the same time: enough to hide a network's latency, few enough for open files. */
 const concurrentReads = 16;

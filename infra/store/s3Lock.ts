@@ -135,22 +135,31 @@ class Taking {
     const leaseMilliseconds = this.#leaseSeconds * 1000;
     const released = new AbortController();
     let etag = firstEtag;
-    let renewedMilliseconds = takenMilliseconds;
+    let renewed = { ...now(), monotonicMilliseconds: takenMilliseconds };
     let isTaken = false;
-    const isOld = () =>
-      performance.now() - renewedMilliseconds > leaseMilliseconds;
+    let isLost = false;
+    // The one clock stands still while the machine sleeps, the other may be set.
+    const isOld = () => {
+      const { monotonicMilliseconds, wallMilliseconds } = now();
+      const age = Math.max(
+        monotonicMilliseconds - renewed.monotonicMilliseconds,
+        wallMilliseconds - renewed.wallMilliseconds,
+      );
+      return age > leaseMilliseconds;
+    };
 
     const keepRenewing = async () => {
-      while (!isTaken && !isOld()) {
+      // A renewal that comes late, and succeeds, shows that nobody had the lock meanwhile.
+      while (!isTaken && !isLost) {
         const pause = leaseMilliseconds / renewalsPerLease;
         // Aborted when the lock is given back.
         await sleep(pause, undefined, { signal: released.signal, ref: false });
-        const beganMilliseconds = performance.now();
-        const renewed = await this.#write({ etag }).catch(() => etag);
-        if (renewed === undefined) isTaken = true;
-        else if (renewed !== etag) {
-          etag = renewed;
-          renewedMilliseconds = beganMilliseconds;
+        const began = now();
+        const written = await this.#write({ etag }).catch(() => etag);
+        if (written === undefined) isTaken = true;
+        else if (written !== etag) {
+          etag = written;
+          renewed = began;
         }
       }
     };
@@ -161,17 +170,29 @@ class Taking {
     return {
       lost: () => {
         if (isTaken) return "somebody took it over, or removed it";
-        return isOld()
+        // Who was told that it is lost does not get it back.
+        isLost ||= isOld();
+        return isLost
           ? `it could not be renewed for ${this.#leaseSeconds} seconds: this process stood still, or the network was away`
           : undefined;
       },
       release: async () => {
         released.abort();
         await renewing;
-        if (!isTaken) await this.#objects.remove(this.#key, etag);
+        // One that cannot be given back runs out by itself, and what was done under it is done.
+        if (!isTaken) {
+          await this.#objects.remove(this.#key, etag).catch(() => {});
+        }
       },
     };
   }
+}
+
+function now() {
+  return {
+    monotonicMilliseconds: performance.now(),
+    wallMilliseconds: Date.now(),
+  };
 }
 
 function jsonOf(bytes: Uint8Array): unknown {

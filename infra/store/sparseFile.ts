@@ -54,7 +54,7 @@ export async function copySparsely(from: string, to: string): Promise<void> {
   await using source = await open(from, "r");
   await using copy = await open(to, "w", 0o644);
   for await (const { start, data } of grains(source)) {
-    await copy.write(data, 0, data.length, start);
+    await writeAll(copy, data, start);
   }
   await copy.truncate((await source.stat()).size);
 }

@@ -18,12 +18,7 @@ import {
 import type { ExpandedImage } from "../../infra/definitions/expand.ts";
 import { imageDetails, imageTable } from "../../infra/definitions/listing.ts";
 import { loadImages } from "../../infra/definitions/load.ts";
-import {
-  PublicationError,
-  StoreError,
-  UserError,
-  WrongCopyError,
-} from "../../infra/errors.ts";
+import { PublicationError, StoreError, UserError } from "../../infra/errors.ts";
 import { explain, explanationText } from "../../infra/explanation.ts";
 import {
   ageOf,
@@ -40,12 +35,9 @@ import { openStore, storeAddress } from "../../infra/store/openStore.ts";
 try {
   console.log(await answer(process.argv.slice(2)));
 } catch (error) {
-  const isForUser = [
-    UserError,
-    StoreError,
-    PublicationError,
-    WrongCopyError,
-  ].some((kind) => error instanceof kind);
+  const isForUser = [UserError, StoreError, PublicationError].some(
+    (kind) => error instanceof kind,
+  );
   if (!isForUser || !(error instanceof Error)) throw error;
   console.error(error.message);
   process.exitCode = 1;

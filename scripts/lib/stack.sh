@@ -190,10 +190,11 @@ clear_stale_lock() {
 }
 
 # remove_orphans STACK: what a killed run had begun to create in a cloud may be there, without Pulumi knowing its id.
-# Resources that the next run finds by itself need no such help; AMIs, whose names would be taken, do.
+# Resources that the next run finds by itself need no such help; AMIs, whose names would be taken, do. Only while this
+# process holds the stack, and so for the project's own backend alone: elsewhere another run may be making them just now.
 remove_orphans() {
   local stack="$1"
-  if is_own_backend && ! has_pending_creates "$stack"; then return 0; fi
+  has_pending_creates "$stack" || return 0
   pulumi stack export --stack "$stack" | node "$LIBRARY/remove-orphans.ts"
 }
 

@@ -44,7 +44,9 @@ export async function verifyPublishedAmi({
   store,
 }: Question): Promise<Answer> {
   if (!/^ami-[0-9a-f]{8,17}$/.test(imageId)) {
-    throw new UserError(`${JSON.stringify(imageId)} is no AMI's id.`);
+    throw new UserError(
+      `${JSON.stringify(imageId)} is no AMI's id, which looks like ami-0123456789abcdef0.`,
+    );
   }
   if (sha256 !== undefined && !/^[0-9a-f]{64}$/.test(sha256)) {
     throw new UserError("--sha256 takes 64 lower-case hex digits.");

@@ -196,7 +196,13 @@ function imageStatements(scope: PublishingScope): readonly PolicyStatement[] {
       isOurs(scope),
     ),
     // Tags that come with a snapshot or volume, or right after an AMI or the snapshot of a copy.
-    allow("Tag", ["ec2:CreateTags"], taggable, becomesOurs(scope)),
+    allow("Tag", ["ec2:CreateTags"], taggable, {
+      ...becomesOurs(scope),
+      // What another stack has stays that stack's.
+      StringEqualsIfExists: {
+        [`aws:ResourceTag/${stackTag}`]: [...scope.stacks],
+      },
+    }),
     allow("ChangeTagsOfOurs", ["ec2:CreateTags", "ec2:DeleteTags"], taggable, {
       ...isOurs(scope),
       // What is ours stays ours until it is deleted.

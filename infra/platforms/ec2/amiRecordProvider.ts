@@ -3,11 +3,15 @@
 import { isDeepStrictEqual } from "node:util";
 import {
   CreateTagsCommand,
+  DescribeImageAttributeCommand,
   DescribeImagesCommand,
   type Image,
+  type LaunchPermission,
+  ModifyImageAttributeCommand,
 } from "@aws-sdk/client-ec2";
 import type { AwsAccess } from "../../aws/access.ts";
 import { checkAccount } from "../../aws/account.ts";
+import { awsErrorCode } from "../../aws/failures.ts";
 import type {
   DefinitionName,
   ImageKey,
@@ -15,7 +19,7 @@ import type {
   ImageVersion,
 } from "../../definitions/definition.ts";
 import type { Implementation } from "../../dynamic/provider.ts";
-import { PublicationError, StoreError } from "../../errors.ts";
+import { PublicationError, StoreError, WrongCopyError } from "../../errors.ts";
 import {
   type PublicationId,
   readBuild,
@@ -62,6 +66,8 @@ export interface AmiRecordInputs {
   readonly verification?: Verification | undefined;
   /** The AMI that it is a copy of. */
   readonly sourceImageId?: string | undefined;
+  /** Who may launch it besides its owner: account ids, ARNs, `all`. Each is let in by a resource of its own, after this. */
+  readonly launchers: readonly string[];
 }
 
 /** The record, while it is there. */
@@ -84,7 +90,17 @@ export const implementation: Implementation<AmiRecordInputs, AmiRecordOutputs> =
       );
       if (record === undefined) return undefined;
       const problem = claimOfAnother(outputs, record);
-      return { ...outputs, problems: problem === undefined ? [] : [problem] };
+      const strangers = await findStrangers(outputs);
+      return {
+        ...outputs,
+        problems: [
+          ...(problem === undefined ? [] : [problem]),
+          ...strangers.map(
+            (permission) =>
+              `${nameOf(permission)} may launch ${outputs.imageId}, and is not to`,
+          ),
+        ],
+      };
     },
 
     diff(outputs, inputs) {
@@ -100,12 +116,15 @@ export const implementation: Implementation<AmiRecordInputs, AmiRecordOutputs> =
         updates: [
           ...store.updates,
           ...changed(["imageId", "snapshotId", "verification", "rawSha256"]),
+          ...changed(["access", "method", "readBack", "launchers"]),
           ...(outputs.problems.length === 0 ? [] : ["problems"]),
         ],
       };
     },
 
-    update(_id, _outputs, inputs) {
+    async update(_id, { launchers }, inputs) {
+      // Those that were named before go by their own resources.
+      await removeStrangers(inputs, launchers ?? []);
       return provide(inputs);
     },
 
@@ -149,6 +168,61 @@ async function provide(inputs: AmiRecordInputs): Promise<AmiRecordOutputs> {
     verification,
   });
   return { ...inputs, problems: [] };
+}
+
+/** Who may launch an AMI without being named; nobody where the AMI is gone, which its own resource finds out. */
+async function findStrangers(
+  { access, imageId, launchers = [] }: AmiRecordInputs,
+  formerLaunchers: readonly string[] = [],
+): Promise<readonly LaunchPermission[]> {
+  const named = [...launchers, ...formerLaunchers];
+  const isExpected = (error: unknown) =>
+    awsErrorCode(error).startsWith("InvalidAMIID");
+  try {
+    const { LaunchPermissions = [] } = await ec2Caller(access).call(
+      `see who may launch the AMI ${imageId}`,
+      (ec2) =>
+        ec2.send(
+          new DescribeImageAttributeCommand({
+            ImageId: imageId,
+            Attribute: "launchPermission",
+          }),
+        ),
+      { isExpected },
+    );
+    return LaunchPermissions.filter((each) => !named.includes(nameOf(each)));
+  } catch (error) {
+    if (isExpected(error)) return [];
+    throw error;
+  }
+}
+
+async function removeStrangers(
+  inputs: AmiRecordInputs,
+  formerLaunchers: readonly string[],
+): Promise<void> {
+  const strangers = await findStrangers(inputs, formerLaunchers);
+  if (strangers.length === 0) return;
+  const { access, imageId } = inputs;
+  await ec2Caller(access).call(
+    `take launch permissions from the AMI ${imageId}`,
+    (ec2) =>
+      ec2.send(
+        new ModifyImageAttributeCommand({
+          ImageId: imageId,
+          LaunchPermission: { Remove: [...strangers] },
+        }),
+      ),
+  );
+}
+
+function nameOf({
+  Group,
+  UserId,
+  OrganizationArn,
+  OrganizationalUnitArn,
+}: LaunchPermission): string {
+  return Group ?? UserId ?? OrganizationArn ?? OrganizationalUnitArn ?? "";
 }
 
 async function readWantedBuild(
@@ -213,20 +287,27 @@ async function tagSnapshot(
 
 async function compare(
   store: Store,
-  { access, label, method, readBack }: AmiRecordInputs,
+  { access, label, method, readBack, imageId }: AmiRecordInputs,
   { raw }: BuildRecord,
   snapshotId: string,
 ): Promise<Verification> {
   const way = await snapshotMethods[method]();
-  return way.readBack(
-    {
-      ...{ access, snapshotId, label, extent: readBack },
-      rawPath: await store.file(raw.sha256 as Sha256),
-      rawSha256: raw.sha256,
-      sizeBytes: raw.sizeBytes,
-    },
-    (line) => console.log(line),
-  );
+  const request = {
+    ...{ access, snapshotId, label, extent: readBack },
+    rawPath: await store.file(raw.sha256),
+    rawSha256: raw.sha256,
+    sizeBytes: raw.sizeBytes,
+  };
+  try {
+    return await way.readBack(request, (line) => console.log(line));
+  } catch (error) {
+    if (!(error instanceof WrongCopyError)) throw error;
+    // Nothing that Pulumi knows of the AMI says so: it would stay.
+    throw new WrongCopyError(
+      `${error.message.replace(/ Run scripts.*$/, "")} Deregister the AMI ${imageId}, and run \`pulumi up --refresh\`, which makes it anew.`,
+      { cause: error },
+    );
+  }
 }
 
 function idOf({

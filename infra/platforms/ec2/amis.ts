@@ -20,6 +20,23 @@ export async function checkNameIsFree(
   identityTags: Readonly<Record<string, string>>,
   snapshotIds: readonly string[],
 ): Promise<void> {
+  const images = await imagesOfName(ec2, name);
+  const other = images.find(
+    (image) =>
+      !carriesTags(image.Tags, identityTags) &&
+      !snapshotIds.includes(rootSnapshotId(image) ?? ""),
+  );
+  if (other === undefined) return;
+  throw new UserError(
+    `The AMI ${other.ImageId} in ${region} has the name ${JSON.stringify(name)} already, and is not of this image. Deregister it, or give it to another account or region. Nothing was uploaded.`,
+  );
+}
+
+/** The account's own AMIs of a name; there is one at most where no copy of it is on its way. */
+export async function imagesOfName(
+  ec2: Ec2Caller,
+  name: string,
+): Promise<readonly Image[]> {
   const { Images = [] } = await ec2.call("look for AMIs", (client) =>
     client.send(
       new DescribeImagesCommand({
@@ -28,16 +45,8 @@ export async function checkNameIsFree(
       }),
     ),
   );
-  const other = Images.find(
-    (image) =>
-      image.Name === name &&
-      !carriesTags(image.Tags, identityTags) &&
-      !snapshotIds.includes(rootSnapshotId(image) ?? ""),
-  );
-  if (other === undefined) return;
-  throw new UserError(
-    `The AMI ${other.ImageId} in ${region} has the name ${JSON.stringify(name)} already, and is not of this image. Deregister it, or give it to another account or region. Nothing was uploaded.`,
-  );
+  // `*` and `?` have a meaning in filters.
+  return Images.filter(({ Name }) => Name === name);
 }
 
 /** The snapshot that an AMI boots from; `undefined` where it has none of EBS. */

@@ -78,6 +78,13 @@ export function ebsDirect(
 /** A block that was altered on its way is refused: so often the same one is sent. */
 const arrivals = 3;
 
+/** A snapshot to write to. */
+interface Begun {
+  readonly snapshotId: string;
+  /** Whether an earlier attempt began it, and may have completed it. */
+  readonly isFound: boolean;
+}
+
 /** What became of a snapshot that was begun. */
 type Outcome =
   | { readonly kind: "written"; readonly checksum: string }
@@ -92,6 +99,8 @@ class Upload {
   readonly #settings: EbsDirectSettings;
   readonly #ebs: PatientCaller<EBSClient>;
   readonly #ec2: Ec2Caller;
+  /** Milliseconds since the epoch. */
+  readonly #beganAt = Date.now();
   #sentBytes = 0;
 
   constructor(
@@ -115,17 +124,22 @@ class Upload {
     const { rawPath, sizeBytes, zeroBlocks } = this.#request;
     const plan = await planBlocks(rawPath, sizeBytes, zeroBlocks);
     for (let start = 0; start < maxStarts; start++) {
-      const snapshotId = await this.#start(start);
-      if (snapshotId === undefined) continue;
-      await this.#removeOthers(snapshotId);
+      const begun = await this.#start(start);
+      if (begun === undefined) continue;
+      const { snapshotId, isFound } = begun;
       const snapshot = await findSnapshot(this.#ec2, snapshotId);
-      if (snapshot?.State === "completed") return this.#made(snapshotId);
+      if (snapshot?.State === "completed") {
+        await this.#removeOthers(snapshotId);
+        return this.#made(snapshotId);
+      }
       if (snapshot?.State === "error") {
         await this.#remove(snapshotId, "came to nothing");
         continue;
       }
-      const outcome = await this.#write(snapshotId, plan);
+      const outcome = await this.#write(snapshotId, plan, isFound);
       if (outcome.kind === "gone") continue;
+      // Not before: what this token led to may be gone, and what another one led to half written.
+      await this.#removeOthers(snapshotId);
       if (outcome.kind === "written") {
         await this.#complete(snapshotId, plan.length, outcome.checksum);
       }
@@ -149,7 +163,7 @@ class Upload {
    * Begins a snapshot, or finds the one that was begun with the same token. Everything that Amazon compares goes into
    * the token, so that a change makes another snapshot instead of a conflict.
    */
-  async #start(start: number): Promise<string | undefined> {
+  async #start(start: number): Promise<Begun | undefined> {
     const { token, sizeBytes, description, tags, encryption, zeroBlocks } =
       this.#request;
     const input = {
@@ -166,7 +180,7 @@ class Upload {
       .update(JSON.stringify([token, start, zeroBlocks, input]))
       .digest("hex");
     try {
-      const { SnapshotId, BlockSize } = await this.#ebs.call(
+      const { SnapshotId, BlockSize, StartTime } = await this.#ebs.call(
         `begin a snapshot of ${this.#request.label}`,
         (client) =>
           client.send(new StartSnapshotCommand({ ...input, ClientToken })),
@@ -177,7 +191,9 @@ class Upload {
           `EBS direct answers with blocks of ${BlockSize} bytes instead of ${blockBytes}. Use another endpoint, or method: volume.`,
         );
       }
-      return SnapshotId;
+      const isFound =
+        StartTime !== undefined && StartTime.getTime() < this.#beganAt;
+      return { snapshotId: SnapshotId, isFound };
     } catch (error) {
       if (isConflict(error)) return undefined;
       throw error;
@@ -200,7 +216,11 @@ class Upload {
   }
 
   /** Puts all blocks; what an earlier attempt put is overwritten by the same. */
-  async #write(snapshotId: string, plan: readonly number[]): Promise<Outcome> {
+  async #write(
+    snapshotId: string,
+    plan: readonly number[],
+    isFound: boolean,
+  ): Promise<Outcome> {
     const digests = Buffer.alloc(plan.length * 32);
     const progress = new TransferProgress(
       "sent",
@@ -238,7 +258,8 @@ class Upload {
       stop.signal.throwIfAborted();
     } catch (error) {
       if (isGone(error)) return { kind: "gone" };
-      if (next === 1 && isInvalid(error)) return { kind: "sealed" };
+      const isFirst = next === 1;
+      if (isFirst && isFound && isInvalid(error)) return { kind: "sealed" };
       throw isInvalid(error)
         ? awsFailure(
             `take a block of ${snapshotId}`,
@@ -351,8 +372,11 @@ function isGone(error: unknown): boolean {
 
 /** Also of a block for a snapshot that takes none any more: there is no code of its own for that. */
 function isInvalid(error: unknown): boolean {
+  const { Reason } = error as { readonly Reason?: string };
   return (
     awsErrorCode(error) === "ValidationException" &&
-    failureKind(error) === "other"
+    failureKind(error) === "other" &&
+    // A key that is disabled, or may not be used: no block will do.
+    Reason !== "INVALID_CUSTOMER_KEY"
   );
 }

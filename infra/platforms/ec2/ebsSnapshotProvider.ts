@@ -18,6 +18,7 @@ import type {
 } from "../../definitions/definition.ts";
 import type { Implementation } from "../../dynamic/provider.ts";
 import { StoreError, WrongCopyError } from "../../errors.ts";
+import { sha256OfFile } from "../../store/digest.ts";
 import { openStore } from "../../store/openStore.ts";
 import type { Verification } from "../../store/records.ts";
 import type { Sha256 } from "../../store/store.ts";
@@ -118,9 +119,7 @@ export const implementation: Implementation<
     if (!isPublished(inputs)) return { replaces: [], updates: [] };
     const changed = (names: readonly (keyof EbsSnapshotInputs)[]) =>
       names.filter((name) => !isDeepStrictEqual(outputs[name], inputs[name]));
-    const isElsewhere = (["region", "account", "endpoint"] as const).some(
-      (name) => outputs.access[name] !== inputs.access[name],
-    );
+    const isElsewhere = isAnotherPlace(outputs.access, inputs.access);
     const isMade = outputs.snapshotId !== undefined;
     return {
       replaces: [
@@ -131,7 +130,9 @@ export const implementation: Implementation<
           : []),
       ],
       updates: [
-        ...changed(["tags", "readBack"]),
+        ...changed(["tags", "readBack", "store", "method"]),
+        // Another profile or role leads to the same account.
+        ...(isElsewhere ? [] : changed(["access"])),
         ...(isMade ? [] : ["version"]),
         ...(outputs.problems.length === 0 ? [] : ["problems"]),
       ],
@@ -172,8 +173,9 @@ async function provide(
 ): Promise<EbsSnapshotOutputs> {
   if (!isPublished(inputs)) return { ...inputs, sentBytes: 0, problems: [] };
   await checkAccount(inputs.access);
-  return atOneTime(() =>
-    withLock(inputs, () => new Provision(inputs, known).run()),
+  // Who waits for a lock takes no turn: another process may have it for hours.
+  return withLock(inputs, () =>
+    atOneTime(() => new Provision(inputs, known).run()),
   );
 }
 
@@ -321,6 +323,7 @@ class Provision {
     const { encryption, zeroBlocks } = this.#inputs;
     const rawPath = await openStore(this.#inputs.store).file(rawSha256);
     const { size: sizeBytes } = await stat(rawPath);
+    await this.#checkRaw(rawPath, rawSha256);
     return {
       ...{ access, label, rawPath, rawSha256, sizeBytes },
       ...{ encryption, zeroBlocks },
@@ -331,6 +334,16 @@ class Provision {
     };
   }
 
+  /** What is read back whole is compared with the image's sha256 itself; a sample is compared with this file. */
+  async #checkRaw(rawPath: string, rawSha256: Sha256): Promise<void> {
+    if (this.#inputs.readBack === "all") return;
+    const { sha256 } = await sha256OfFile(rawPath);
+    if (sha256 === rawSha256) return;
+    throw new StoreError(
+      `The raw image of ${this.#inputs.label} (${rawPath}) is not ${rawSha256} any more. Run: scripts/pulumi up --refresh`,
+    );
+  }
+
   #finished(
     made: Pick<
       EbsSnapshotOutputs,
@@ -339,6 +352,19 @@ class Provision {
   ): EbsSnapshotOutputs {
     return { ...this.#inputs, ...made, problems: [] };
   }
+}
+
+/** An account that was not named before, or is not any more, is no other one: what it is was checked, and is again. */
+function isAnotherPlace(one: AwsAccess, other: AwsAccess): boolean {
+  const isAnotherAccount =
+    one.account !== undefined &&
+    other.account !== undefined &&
+    one.account !== other.account;
+  return (
+    isAnotherAccount ||
+    one.region !== other.region ||
+    one.endpoint !== other.endpoint
+  );
 }
 
 function isPublished(inputs: EbsSnapshotInputs): inputs is Published {
@@ -383,8 +409,8 @@ function withLock<T>(
 
 /** What no two snapshots have in common. */
 function placeOf({ stack, key, amiName, access }: EbsSnapshotInputs) {
-  const { region, account, endpoint } = access;
-  return [stack, key, amiName, region, account ?? "", endpoint ?? ""];
+  const { region, endpoint } = access;
+  return [stack, key, amiName, region, endpoint ?? ""];
 }
 
 function digestOf(value: unknown): string {

@@ -5,9 +5,11 @@ import { type AwsAccess, awsAccessSchema } from "../../aws/access.ts";
 import { namePatternSchema } from "../../definitions/namePattern.ts";
 import { placeNameSchema } from "../../store/records.ts";
 
-const accountSchema = z
-  .string()
-  .regex(/^[0-9]{12}$/, "must be an account's 12 digits, in quotes");
+const accountSchema = awsAccessSchema.shape.account.unwrap();
+
+function eachOnce(names: readonly string[]): readonly string[] {
+  return [...new Set(names)];
+}
 
 /** Who may launch an AMI besides its owner. */
 const shareSchema = z
@@ -16,7 +18,7 @@ const shareSchema = z
       z.enum(["private", "public"]),
       z
         .strictObject({
-          accounts: z.array(accountSchema).default([]),
+          accounts: z.array(accountSchema).default([]).transform(eachOnce),
           organizations: z
             .array(
               z
@@ -26,7 +28,8 @@ const shareSchema = z
                   "must be the ARN of an organization or of a unit of one",
                 ),
             )
-            .default([]),
+            .default([])
+            .transform(eachOnce),
         })
         .refine(
           ({ accounts, organizations }) =>
@@ -56,7 +59,7 @@ const targetSchema = awsAccessSchema.extend({
       kmsKey: z
         .string()
         .regex(
-          /^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:(key|alias)\/[\w/-]+$/,
+          /^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key\/[\w-]+$/,
           "must be the ARN of a key",
         )
         .optional()
@@ -92,8 +95,10 @@ export const ec2ConfigSchema = z
       .default("all")
       .describe("How much of each snapshot is read again and compared"),
     deprecateAfterDays: z
-      .number()
+      .int()
       .positive()
+      // EC2 takes ten years at most.
+      .max(3650)
       .default(730)
       .describe("When an AMI becomes deprecated, counted from its version"),
     tags: z
@@ -101,7 +106,7 @@ export const ec2ConfigSchema = z
         z
           .string()
           .regex(
-            /^(?!aws:|cloud-images:|Name$)[\p{L}\p{Z}\p{N}_.:/=+@-]{1,128}$/u,
+            /^(?![aA][wW][sS]:|cloud-images:|Name$)[\p{L}\p{Z}\p{N}_.:/=+@-]{1,128}$/u,
             "must be a tag's name, which does not begin with aws: or cloud-images:",
           ),
         z
@@ -124,7 +129,8 @@ export const ec2ConfigSchema = z
         "Where Systems Manager has the newest AMIs; nowhere when left out",
       ),
   })
-  .superRefine(({ targets }, context) => {
+  .superRefine(({ targets, deprecateAfterDays }, context) => {
+    const seen = new Map<string, string>();
     for (const [name, { copyFrom, encryption, share }] of Object.entries(
       targets,
     )) {
@@ -135,6 +141,39 @@ export const ec2ConfigSchema = z
           message,
         });
       const source = copyFrom === undefined ? undefined : targets[copyFrom];
+      const { region, account, profile, assumeRole, endpoint } = targets[
+        name
+      ] as Ec2Target;
+      const place = JSON.stringify([
+        ...[region, account ?? [profile, assumeRole], endpoint],
+      ]);
+      const same = seen.get(place);
+      if (same !== undefined) {
+        complain(
+          "region",
+          `must not be that of ${same} in the same account, where the AMIs would have the same names`,
+        );
+      }
+      seen.set(place, name);
+      if (
+        source?.account !== undefined &&
+        account !== undefined &&
+        source.account !== account
+      ) {
+        complain(
+          "copyFrom",
+          "must name a target in the same account: snapshots are not shared with others",
+        );
+      }
+      if (source?.encryption !== undefined && share === "public") {
+        complain("share", "cannot be public: what is copied is encrypted");
+      }
+      if (share === "public" && deprecateAfterDays > 730) {
+        complain(
+          "share",
+          "cannot be public with more than 730 deprecateAfterDays",
+        );
+      }
       if (copyFrom === name || (copyFrom !== undefined && !source)) {
         complain("copyFrom", "must name another target");
       } else if (source?.copyFrom !== undefined) {

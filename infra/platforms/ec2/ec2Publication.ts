@@ -138,8 +138,10 @@ export class Ec2Publication extends pulumi.ComponentResource {
                       : { kmsKeyId: encryption.kmsKey }),
                   }),
             },
-            replaced,
+            // What it was copied from may go, and come back under another id: the copy is what it was.
+            { ...replaced, ignoreChanges: ["sourceAmiId", "sourceAmiRegion"] },
           );
+    const grantees = granteesOf(target.share);
     const record = new AmiRecord(
       `${name}-record`,
       {
@@ -150,11 +152,12 @@ export class Ec2Publication extends pulumi.ComponentResource {
         snapshotId: snapshot?.snapshotId,
         verification: snapshot?.verification,
         sourceImageId: source?.imageId,
+        launchers: grantees.map(({ launcher }) => launcher),
       },
       { parent: this },
     );
-    const permissions = permissionsOf(target.share).map(
-      ({ suffix, ...grantee }) =>
+    const permissions = grantees.map(
+      ({ launcher: _, suffix, ...grantee }) =>
         new AmiLaunchPermission(
           `${name}-${suffix}`,
           { imageId: ami.id, ...grantee },
@@ -172,15 +175,22 @@ export class Ec2Publication extends pulumi.ComponentResource {
 type Grantee = Omit<AmiLaunchPermissionArgs, "imageId"> & {
   /** What the resource's name ends with. */
   readonly suffix: string;
+  /** As EC2 names it. */
+  readonly launcher: string;
 };
 
 /** One launch permission for each who is named. */
-function permissionsOf(share: Share): readonly Grantee[] {
+function granteesOf(share: Share): readonly Grantee[] {
   if (share === "private") return [];
-  if (share === "public") return [{ suffix: "public", group: "all" }];
+  if (share === "public") {
+    return [{ suffix: "public", launcher: "all", group: "all" }];
+  }
   return [
-    ...share.accounts.map((accountId) => ({ suffix: accountId, accountId })),
+    ...share.accounts.map((accountId) => ({
+      ...{ suffix: accountId, launcher: accountId, accountId },
+    })),
     ...share.organizations.map((arn) => ({
+      launcher: arn,
       suffix: arn.slice(arn.lastIndexOf("/") + 1),
       // An ARN of a unit has `:ou/`, one of an organization `:organization/`.
       ...(arn.includes(":ou/")

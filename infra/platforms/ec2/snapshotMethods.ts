@@ -1,8 +1,6 @@
 /** The ways to get a disk into a snapshot, by the names that the configuration has for them. */
 
-import { ebsDirect } from "./ebsDirect.ts";
 import type { SnapshotMethod } from "./snapshotRequest.ts";
-import { volumeMethod } from "./volumeMethod.ts";
 
 /** Names of the ways. */
 export type MethodName = "ebs-direct" | "volume";
@@ -11,6 +9,6 @@ export type MethodName = "ebs-direct" | "volume";
 export const snapshotMethods: Readonly<
   Record<MethodName, () => Promise<SnapshotMethod>>
 > = {
-  "ebs-direct": async () => ebsDirect(),
-  volume: async () => volumeMethod(),
+  "ebs-direct": async () => (await import("./ebsDirect.ts")).ebsDirect(),
+  volume: async () => (await import("./volumeMethod.ts")).volumeMethod(),
 };

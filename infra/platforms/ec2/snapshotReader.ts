@@ -10,7 +10,6 @@ import type { AwsAccess } from "../../aws/access.ts";
 import { ebsClient } from "../../aws/clients.ts";
 import { type Patience, PatientCaller } from "../../aws/patientCaller.ts";
 import { PublicationError, WrongCopyError } from "../../errors.ts";
-
 import { blockBytes } from "./snapshotRequest.ts";
 
 /** How it is read. */
@@ -100,9 +99,10 @@ export class SnapshotReader {
   }
 
   /** Takes note of one page; what it returns leads to the next. */
-  async #list(
-    from: { NextToken: string } | { StartingBlockIndex: number } | object,
-  ): Promise<string | undefined> {
+  async #list(from: {
+    readonly NextToken?: string;
+    readonly StartingBlockIndex?: number;
+  }): Promise<string | undefined> {
     const input = { SnapshotId: this.#snapshotId, ...from };
     const { Blocks = [], NextToken } = await this.#ebs.call(
       `list the blocks of the snapshot ${this.#snapshotId}`,

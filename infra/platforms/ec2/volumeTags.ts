@@ -1,7 +1,7 @@
 /** Tags of what is made on the way between disks and snapshots, besides those of the image. */
 
 export const volumeTagNames = {
-  /** What a volume is there for: a {@link VolumePurpose}. */
+  /** What a volume is there for: `image` to be written to, `read-back` to be read. */
   purpose: "cloud-images:volume",
   /** Of a volume made to read a snapshot back: the snapshot. */
   snapshot: "cloud-images:snapshot",
@@ -10,6 +10,3 @@ export const volumeTagNames = {
   /** That a volume has all of it: the same digest. */
   written: "cloud-images:written",
 } as const;
-
-/** To be written to, or to be read. */
-export type VolumePurpose = "image" | "read-back";

@@ -59,7 +59,7 @@ export async function workplaceOf(
   const instance = await instanceIdentity(metadata);
   if (instance.region !== access.region) {
     throw new UserError(
-      `This instance, ${instance.instanceId}, is in ${instance.region}, and no volume of ${access.region} can be attached to it. Publish to ${access.region} from an instance there, or set \`method: ebs-direct\` or \`copyFrom\` for the target in cloud-images:ec2.`,
+      `This instance, ${instance.instanceId}, is in ${instance.region}, and no volume of ${access.region} can be attached to it. Publish to ${access.region} from an instance there, or set \`method: ebs-direct\` for the target in cloud-images:ec2.`,
     );
   }
   return { ec2: ec2Caller(access, patience.call), instance, roots, patience };

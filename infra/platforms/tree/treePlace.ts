@@ -1,5 +1,6 @@
 /** A published tree as a place of a stack. */
 
+import * as pulumi from "@pulumi/pulumi";
 import type { Format } from "../../store/records.ts";
 import type { Place } from "../platform.ts";
 import { publicationLines } from "./publicationLines.ts";
@@ -64,18 +65,16 @@ export function treePlace({
         },
         { parent, dependsOn: [...files, ...checks] },
       );
-      const lines = publication.acceleration.apply((acceleration) =>
-        publication.files.apply((files) =>
-          version.apply((version) =>
-            version === undefined
-              ? []
-              : publicationLines(shownRoot, definition, {
-                  ...{ version, files },
-                  acceleration: isHere ? (acceleration ?? "tcg") : undefined,
-                }),
-          ),
-        ),
-      );
+      const lines = pulumi
+        .all([publication.acceleration, publication.files, version])
+        .apply(([acceleration, files, version]) =>
+          version === undefined
+            ? []
+            : publicationLines(shownRoot, definition, {
+                ...{ version, files },
+                acceleration: isHere ? (acceleration ?? "tcg") : undefined,
+              }),
+        );
       return { end: publication.files, lines };
     },
   };

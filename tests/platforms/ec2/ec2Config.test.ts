@@ -64,11 +64,34 @@ describe("EC2 in a stack's configuration", () => {
     },
   );
 
+  it("refuses two targets that would have the same AMIs", () => {
+    const account = "123456789012";
+    const one = { region, account };
+    expect(problems({ targets: { a: one, b: one } })).toEqual([
+      "targets.b.region: must not be that of a in the same account, where the AMIs would have the same names.",
+    ]);
+    const other = { region, account: "210987654321" };
+    expect(problems({ targets: { a: one, b: other } })).toEqual([]);
+  });
+
+  it("refuses what EC2 would: copies into other accounts, public ones of encrypted AMIs", () => {
+    const source = { region, account: "123456789012", encryption: {} };
+    const copy = { region: "us-east-1", copyFrom: "a" };
+    expect(
+      problems({
+        targets: { a: source, b: { ...copy, account: "210987654321" } },
+      })[0],
+    ).toContain("must name a target in the same account");
+    expect(
+      problems({ targets: { a: source, b: { ...copy, share: "public" } } })[0],
+    ).toContain("what is copied is encrypted");
+  });
+
   it("refuses copies of copies", () => {
     const targets = {
       a: { region },
-      b: { region, copyFrom: "a" },
-      c: { region, copyFrom: "b" },
+      b: { region: "us-east-1", copyFrom: "a" },
+      c: { region: "us-west-1", copyFrom: "b" },
     };
     expect(problems({ targets })).toEqual([
       "targets.c.copyFrom: must not name b, which is a copy.",

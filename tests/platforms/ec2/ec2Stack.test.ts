@@ -234,6 +234,12 @@ describe("a stack that publishes to two regions", { timeout: 120_000 }, () => {
       }),
     );
     await cloud.setParameter(west, parameter, inEast.ImageId ?? "");
+    await cloud.client(west).send(
+      new ModifyImageAttributeCommand({
+        ImageId: inWest.ImageId ?? "",
+        LaunchPermission: { Add: [{ Group: "all" }] },
+      }),
+    );
     const drift = await project.run(
       ["preview", "--refresh", "--expect-no-changes"],
       cloud.env,
