@@ -425,6 +425,28 @@ describe("an older version", () => {
     expect(await kept(9)).toEqual(published);
   });
 
+  it("that was for trying out moves into no other channel", async () => {
+    const before = await project.declare();
+    const stack = "team/cloud-images/mine";
+    await publish(one(before, "-image"), "20261121-0312", stack, "dev");
+    await project.setArchive("b");
+    const kept = async (type: ImageType) => {
+      const config = project.configWith({ type });
+      return components(await project.declare({ config })).length;
+    };
+    expect(await kept("daily")).toBe(1);
+    expect(await kept("release")).toBe(1);
+    expect(await kept("dev")).toBe(2);
+  });
+
+  it("of a daily image becomes a release", async () => {
+    const before = await project.declare();
+    await publish(one(before, "-image"), "20261121-0312");
+    await project.setArchive("b");
+    const config = project.configWith({ type: "release" });
+    expect(components(await project.declare({ config }))).toHaveLength(2);
+  });
+
   it("of another stack is not declared", async () => {
     const before = await project.declare();
     await publish(
@@ -446,7 +468,7 @@ describe("an older version", () => {
     await project.setArchive("b");
     const { error, declared } = await project.declare();
     expect(error).toMatch(
-      /^StoreError: .* has the publication debian-13-tiny-amd64 20261121-0312, but not its build [0-9a-f]{64}\..* restore the store from a backup, or remove publications\/directory\/debian-13-tiny-amd64\/20261121-0312\.json/,
+      /^StoreError: .* has the publication debian-13-tiny-amd64 20261121-0312, but not its build [0-9a-f]{64}\..* restore the store from a backup, or remove publications\/directory\/debian-13-tiny-amd64\/20261121-0312\.daily\.json/,
     );
     expect(declared).toEqual([]);
   });

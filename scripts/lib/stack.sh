@@ -195,6 +195,7 @@ clear_stale_lock() {
 remove_orphans() {
   local stack="$1"
   has_pending_creates "$stack" || return 0
+  grep --quiet --fixed-strings '"aws:ec2/ami' "$(name_state_file "$stack")" || return 0
   pulumi stack export --stack "$stack" | node "$LIBRARY/remove-orphans.ts"
 }
 

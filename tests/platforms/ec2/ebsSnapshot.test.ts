@@ -158,7 +158,16 @@ test.each([
 test("how the place is reached, and where the image is kept, may change", () => {
   const access = { ...aws.access(), profile: "other" };
   const moved = inputs({ access, store: "/elsewhere", label: "renamed" });
-  expect(implementation.diff(someOutputs(), moved)).toEqual(unchanged);
+  expect(implementation.diff(someOutputs(), moved)).toEqual({
+    replaces: [],
+    updates: ["store", "access"],
+  });
+});
+
+test("naming the account that it is in anyway makes nothing anew", () => {
+  const access = { ...aws.access(), account: motoAccount };
+  const { replaces } = implementation.diff(someOutputs(), inputs({ access }));
+  expect(replaces).toEqual([]);
 });
 
 test("lost tags show in a refresh, and are put back without sending anything", async () => {

@@ -188,6 +188,20 @@ describe("an image on its way to EC2", () => {
     ).toBe(false);
   });
 
+  it("leaves nothing where its definition does not go any more", async () => {
+    await publishOlder();
+    const section = {
+      ...ec2,
+      definitions: ["debian-13-other-*"],
+    };
+    const config = project.configWith({ ec2: section });
+    const { declared } = await project.declare({ config });
+    expect(declared.filter(({ name }) => /ec2-/.test(name))).toEqual([]);
+    expect(declared.filter(({ name }) => name.endsWith("-image"))).toHaveLength(
+      1,
+    );
+  });
+
   it("does not go where EC2 has no machines for it", async () => {
     const declaration = await declare(
       {},
