@@ -103,7 +103,7 @@ async function ami(region: string, name: string) {
   return found ?? expect.fail(`There is no ${name} in ${region}.`);
 }
 
-describe("a stack that publishes to two regions", { timeout: 120_000 }, () => {
+describe("a stack that publishes to two regions", { timeout: 300_000 }, () => {
   it("shows everything in a preview, and calls nothing", async () => {
     await configure();
     await prepare("20261121-0312");
