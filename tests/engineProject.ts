@@ -13,7 +13,7 @@ import { projectDirectory } from "../infra/projectPaths.ts";
 import { DirectoryStore } from "../infra/store/directoryStore.ts";
 import { writeBuild } from "../infra/store/documents.ts";
 import type { BuildRecord } from "../infra/store/records.ts";
-import type { Artifact } from "../infra/store/store.ts";
+import type { Artifact, Store } from "../infra/store/store.ts";
 import { DeclaredProject } from "./declaredProject.ts";
 import { engineEnvironment } from "./engine.ts";
 import { storeBootCheck } from "./store/records.ts";
@@ -76,10 +76,15 @@ export class EngineProject extends DeclaredProject {
     );
   }
 
-  /** Puts builds of all current keys into the store, boot-checked, as if another runner had made them. */
+  /**
+   * Puts builds of all current keys into the store, boot-checked, as if another runner had made them.
+   *
+   * @param store as that runner has it, where it is not the directory in the project
+   */
   async prepareBuilds(
     version: string,
     disk: PreparedDisk,
+    store: Store = this.store,
   ): Promise<readonly BuildRecord[]> {
     const { declared, error } = await this.declare({ config: this.#config });
     if (error !== undefined) throw new Error(error);
@@ -87,7 +92,7 @@ export class EngineProject extends DeclaredProject {
     const builds: BuildRecord[] = [];
     for (const { inputs } of images) {
       const definition = inputs.definition as Definition;
-      const raw = await this.#storeDisk(disk);
+      const raw = await storeDisk(store, disk);
       const build: BuildRecord = {
         key: inputs.key as ImageKey,
         version: version as ImageVersion,
@@ -99,26 +104,13 @@ export class EngineProject extends DeclaredProject {
         phaseSeconds: {},
         tools: {},
       };
-      await writeBuild(this.store, build);
+      await writeBuild(store, build);
       for (const firmware of definition.bootCheck.firmware) {
-        await storeBootCheck(this.store, build.key, firmware, raw.sha256);
+        await storeBootCheck(store, build.key, firmware, raw.sha256);
       }
       builds.push(build);
     }
     return builds;
-  }
-
-  #storeDisk({ sizeBytes, pieces }: PreparedDisk): Promise<Artifact> {
-    return this.store.withIncoming(async (directory) => {
-      const path = join(directory, "disk");
-      await using file = await open(path, "w");
-      await file.truncate(sizeBytes);
-      for (const { at, content } of pieces) {
-        await file.write(content, 0, content.length, at);
-      }
-      await file.close();
-      return this.store.adopt(path);
-    });
   }
 
   /** Starts a command of the engine on the stack, which is made when there is none. */
@@ -187,4 +179,20 @@ export class EngineProject extends DeclaredProject {
     const { exitCode, output } = await this.run(["stack", "init"]);
     if (exitCode !== 0) throw new Error(output);
   }
+}
+
+function storeDisk(
+  store: Store,
+  { sizeBytes, pieces }: PreparedDisk,
+): Promise<Artifact> {
+  return store.withIncoming(async (directory) => {
+    const path = join(directory, "disk");
+    await using file = await open(path, "w");
+    await file.truncate(sizeBytes);
+    for (const { at, content } of pieces) {
+      await file.write(content, 0, content.length, at);
+    }
+    await file.close();
+    return store.adopt(path);
+  });
 }

@@ -1,0 +1,111 @@
+/**
+ * A build job on one machine and a release on another, which have nothing in common but a bucket: the release by the real
+ * engine, on moto, strictly stood before.
+ */
+
+import { randomBytes } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { GetObjectCommand, ListObjectsV2Command } from "@aws-sdk/client-s3";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { S3Store } from "../../../infra/store/s3Store.ts";
+import { EngineProject } from "../../engineProject.ts";
+import { refuse } from "../../servers/awsFaults.ts";
+import { makeBucket } from "../../servers/bucket.ts";
+import { anyCredentials, StrictAws } from "../../servers/strictAws.ts";
+import { StrictS3 } from "../../servers/strictS3.ts";
+
+const image = "debian-13-tiny-amd64";
+const version = "20261121-0312";
+const mebibyte = 1024 ** 2;
+const disk = {
+  sizeBytes: 64 * mebibyte,
+  pieces: [{ at: 8 * mebibyte, content: randomBytes(mebibyte) }],
+};
+
+let aws: StrictAws;
+let builder = "";
+let project: EngineProject;
+
+beforeAll(async () => {
+  Object.assign(process.env, anyCredentials);
+  aws = await StrictAws.start();
+  aws.proxy.add(new StrictS3("eu-central-1"));
+  builder = await mkdtemp(join(tmpdir(), "bucket-builder-"));
+  project = new EngineProject(await mkdtemp(join(tmpdir(), "engine-project-")));
+  await project.fill();
+  await project.init();
+});
+
+afterAll(async () => {
+  await project.remove();
+  await aws[Symbol.asyncDispose]();
+  await rm(builder, { recursive: true, force: true });
+});
+
+it("publishes what the other one built, building nothing, and fails alone where it may not write", {
+  timeout: 300_000,
+}, async () => {
+  const { access, client } = await makeBucket(aws.moto.url, "images");
+  const place = { region: access.region, endpoint: aws.proxy.url };
+  const s3 = { ...place, bucket: "images", prefix: "store" };
+  await project.configure({
+    store: { s3 },
+    directory: { path: "public", formats: ["qcow2"] },
+    bucket: { ...place, name: "images", prefix: "public", formats: ["qcow2"] },
+  });
+  const store = new S3Store(s3, { cache: builder });
+  const [build] = await project.prepareBuilds(version, disk, store);
+
+  const forbidden = aws.proxy.add(
+    refuse(
+      ({ service, method, path }) =>
+        service === "s3" &&
+        method !== "GET" &&
+        path.includes("/images/public/"),
+      "AccessDenied",
+      "Access Denied",
+      403,
+    ),
+  );
+  const failed = await project.run(["up", "--yes"], { ...anyCredentials });
+  expect(failed.exitCode, failed.output).not.toBe(0);
+  expect(failed.output).toMatch(/-directory created/);
+  expect(failed.output).toMatch(/-bucket .*failed/);
+  forbidden();
+
+  const up = () => project.run(["up", "--yes"], { ...anyCredentials });
+  const { exitCode, output } = await up();
+  expect(exitCode, output).toBe(0);
+  expect(output).not.toContain("base system");
+  const { Contents = [] } = await client.send(
+    new ListObjectsV2Command({ Bucket: "images", Prefix: "public/" }),
+  );
+  const keys = Contents.map(({ Key }) => Key);
+  for (const key of [
+    "public/index.html",
+    `public/trixie/daily/${version}/${image}-${version}.qcow2`,
+    `public/trixie/daily/latest/${image}.qcow2`,
+    "public/trixie/daily/latest/SHA512SUMS",
+  ]) {
+    expect(keys).toContain(key);
+  }
+  const manifest = await client.send(
+    new GetObjectCommand({
+      Bucket: "images",
+      Key: `public/trixie/daily/${version}/${image}-${version}.json`,
+    }),
+  );
+  expect(await manifest.Body?.transformToString()).toContain(build?.version);
+
+  expect((await up()).output).toMatch(/\d+ unchanged/);
+  const destroyed = await project.run(["destroy", "--yes"], {
+    ...anyCredentials,
+  });
+  expect(destroyed.exitCode, destroyed.output).toBe(0);
+  const left = await client.send(
+    new ListObjectsV2Command({ Bucket: "images" }),
+  );
+  expect(left.Contents ?? []).toEqual([]);
+});
