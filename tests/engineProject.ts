@@ -16,6 +16,7 @@ import type { BuildRecord } from "../infra/store/records.ts";
 import type { Artifact, Store } from "../infra/store/store.ts";
 import { DeclaredProject } from "./declaredProject.ts";
 import { engineEnvironment } from "./engine.ts";
+import { processesOf } from "./stack/checkout.ts";
 import { storeBootCheck } from "./store/records.ts";
 
 /** The stack's own name. */
@@ -56,6 +57,14 @@ export class EngineProject extends DeclaredProject {
       });
     }
     for (const name of ["backend", "home"]) await mkdir(this.path(name));
+  }
+
+  /** Ends what a killed engine left, which knows nothing of its end, and removes the project. */
+  override async remove(): Promise<void> {
+    for (const id of await processesOf(this.directory)) {
+      process.kill(id, "SIGKILL");
+    }
+    await super.remove();
   }
 
   /** The store of the stack. */
