@@ -1,0 +1,93 @@
+/**
+ * One request by HTTP. Node's own client instead of `fetch`: that sends streams without their length, which Glance
+ * behind uWSGI does not take, and knows no authority of a single cloud.
+ */
+
+import { request as plainRequest } from "node:http";
+import { request as secureRequest } from "node:https";
+import type { Readable } from "node:stream";
+import { text } from "node:stream/consumers";
+import { pipeline } from "node:stream/promises";
+import type { TlsSettings } from "./cloud.ts";
+
+/** What is sent. */
+export interface HttpRequest {
+  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+  readonly url: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string | FileBody | undefined;
+}
+
+/** A file that is sent as fast as it is taken. */
+export interface FileBody {
+  readonly sizeBytes: number;
+  readonly content: Readable;
+}
+
+/** What came back. */
+export interface HttpAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly text: string;
+}
+
+/** A server that sends no byte, and takes none, for that long has gone. */
+export class SilentServerError extends Error {
+  override name = "SilentServerError";
+  readonly code = "ETIMEDOUT";
+}
+
+/**
+ * Makes one request.
+ *
+ * @param silenceSeconds how long a connection may rest
+ * @throws the system's error of a connection that fails or breaks; an answer of any status is none.
+ */
+export function sendRequest(
+  { method, url, headers, body }: HttpRequest,
+  { ca, verify }: TlsSettings,
+  silenceSeconds: number,
+): Promise<HttpAnswer> {
+  const { promise, resolve, reject } = Promise.withResolvers<HttpAnswer>();
+  const sizeBytes =
+    typeof body === "string" ? Buffer.byteLength(body) : body?.sizeBytes;
+  const request = (
+    new URL(url).protocol === "https:" ? secureRequest : plainRequest
+  )(url, {
+    method,
+    headers: {
+      accept: "application/json",
+      ...(sizeBytes === undefined
+        ? {}
+        : { "content-length": String(sizeBytes) }),
+      ...headers,
+    },
+    ...(ca === undefined ? {} : { ca }),
+    rejectUnauthorized: verify,
+  });
+  const file = typeof body === "object" ? body.content : undefined;
+  let isAnswered = false;
+  const fail = (error: unknown) => {
+    // A server that has refused stops reading: what it said counts.
+    if (!isAnswered) reject(error);
+  };
+  request.setTimeout(silenceSeconds * 1000, () =>
+    request.destroy(
+      new SilentServerError(`silent for ${silenceSeconds} seconds`),
+    ),
+  );
+  request.once("error", fail);
+  request.once("response", async (response) => {
+    isAnswered = true;
+    const { statusCode: status = 0, headers } = response;
+    const said = await text(response).catch(() => "");
+    if (file !== undefined && !file.readableEnded) {
+      file.destroy();
+      request.destroy();
+    }
+    resolve({ status, headers, text: said });
+  });
+  if (file === undefined) request.end(body);
+  else pipeline(file, request).catch(fail);
+  return promise;
+}
