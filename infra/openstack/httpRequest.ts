@@ -3,11 +3,9 @@
  * behind uWSGI does not take, and knows no authority of a single cloud.
  */
 
-import { request as plainRequest } from "node:http";
+import { type ClientRequest, request as plainRequest } from "node:http";
 import { request as secureRequest } from "node:https";
-import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
-import { pipeline } from "node:stream/promises";
 import type { TlsSettings } from "./cloud.ts";
 
 /** What is sent. */
@@ -21,7 +19,8 @@ export interface HttpRequest {
 /** A file that is sent as fast as it is taken. */
 export interface FileBody {
   readonly sizeBytes: number;
-  readonly content: Readable;
+  /** In pieces. Each has been handed on when the next one is asked for, which may use its memory again. */
+  readonly chunks: AsyncIterable<Buffer>;
 }
 
 /** What came back. */
@@ -65,7 +64,6 @@ export function sendRequest(
     ...(ca === undefined ? {} : { ca }),
     rejectUnauthorized: verify,
   });
-  const file = typeof body === "object" ? body.content : undefined;
   let isAnswered = false;
   const fail = (error: unknown) => {
     // A server that has refused stops reading: what it said counts.
@@ -76,18 +74,28 @@ export function sendRequest(
       new SilentServerError(`silent for ${silenceSeconds} seconds`),
     ),
   );
-  request.once("error", fail);
+  request.on("error", fail);
   request.once("response", async (response) => {
     isAnswered = true;
     const { statusCode: status = 0, headers } = response;
     const said = await text(response).catch(() => "");
-    if (file !== undefined && !file.readableEnded) {
-      file.destroy();
-      request.destroy();
-    }
+    // Its file may not have been wanted to its end.
+    if (!request.writableEnded) request.destroy();
     resolve({ status, headers, text: said });
   });
-  if (file === undefined) request.end(body);
-  else pipeline(file, request).catch(fail);
+  if (typeof body === "object") sendChunks(body.chunks, request).catch(fail);
+  else request.end(body);
   return promise;
+}
+
+async function sendChunks(
+  chunks: AsyncIterable<Buffer>,
+  request: ClientRequest,
+): Promise<void> {
+  for await (const chunk of chunks) {
+    await new Promise<void>((resolve, reject) => {
+      request.write(chunk, (error) => (error ? reject(error) : resolve()));
+    });
+  }
+  request.end();
 }

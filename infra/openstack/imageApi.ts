@@ -1,9 +1,9 @@
 /** What is used of Glance's Image API v2. */
 
-import type { Readable } from "node:stream";
 import { z } from "zod";
 import { PublicationError } from "../errors.ts";
 import { statusOf } from "./failures.ts";
+import type { FileBody } from "./httpRequest.ts";
 import type { Session } from "./session.ts";
 
 /** Who sees an image besides its project. */
@@ -168,13 +168,13 @@ export class ImageApi {
    *
    * @throws {OpenstackError} for an answer that is not wanted, the system's error of a connection that breaks.
    */
-  async upload(id: string, sizeBytes: number, content: Readable) {
+  async upload(id: string, file: FileBody): Promise<void> {
     await this.#session.attempt(
       {
         method: "PUT",
         path: `images/${id}/file`,
         headers: { "content-type": "application/octet-stream" },
-        body: { sizeBytes, content },
+        body: file,
         statuses: [204],
       },
       this.#session.settings.uploadSilenceSeconds,

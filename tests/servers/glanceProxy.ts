@@ -18,6 +18,8 @@ export type Fault =
   | { readonly kind: "answer"; readonly status: number }
   /** Glance does it, and its answer gets lost. */
   | { readonly kind: "lose" }
+  /** Glance does it, and something else happens before its answer comes. */
+  | { readonly kind: "done"; readonly act: () => Promise<unknown> }
   /** One bit of the content is another one. */
   | { readonly kind: "corrupt" }
   /** Nobody answers. */
@@ -96,7 +98,8 @@ export class GlanceProxy implements AsyncDisposable {
     }
     const onward = request(`${this.#glance}${url}`, { method, headers });
     onward.once("error", () => response.destroy());
-    onward.once("response", (answer) => {
+    onward.once("response", async (answer) => {
+      if (fault?.kind === "done") await fault.act();
       if (fault?.kind === "lose") {
         response.destroy();
         return;

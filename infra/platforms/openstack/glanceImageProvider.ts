@@ -2,7 +2,6 @@
 
 import { createHash } from "node:crypto";
 import { open, stat } from "node:fs/promises";
-import { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import pLimit from "p-limit";
@@ -446,8 +445,8 @@ class Provision {
       sha256: createHash("sha256"),
       sha512: createHash("sha512"),
     };
-    const content = Readable.from(chunksOf(path, Object.values(hashes)));
-    await this.#api.upload(id, sizeBytes, content);
+    const chunks = chunksOf(path, Object.values(hashes));
+    await this.#api.upload(id, { sizeBytes, chunks });
     return {
       sha256: hashes.sha256.digest("hex"),
       sha512: hashes.sha512.digest("hex"),
@@ -575,15 +574,15 @@ function isForPeople(error: unknown): boolean {
   );
 }
 
+/** A file's bytes in pieces, of which one is in memory. */
 async function* chunksOf(
   path: string,
   hashes: readonly { update(chunk: Buffer): unknown }[],
 ): AsyncGenerator<Buffer> {
   await using file = await open(path, "r");
+  const buffer = Buffer.allocUnsafeSlow(chunkBytes);
   for (;;) {
-    const { bytesRead, buffer } = await file.read({
-      buffer: Buffer.allocUnsafeSlow(chunkBytes),
-    });
+    const { bytesRead } = await file.read(buffer, 0, chunkBytes, null);
     if (bytesRead === 0) return;
     const chunk = buffer.subarray(0, bytesRead);
     for (const hash of hashes) hash.update(chunk);

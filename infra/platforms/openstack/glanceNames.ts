@@ -74,13 +74,16 @@ export function identityProperties(
   return { ...seriesProperties(identity), [`${ownPrefix}key`]: identity.key };
 }
 
+/** The property that has the image's version. */
+export const versionProperty = `${ownPrefix}version`;
+
 /** Of these, an image that has another one is another image. */
 export function fileProperties({
   version,
   sha256,
 }: ImageFile): Readonly<Record<string, string>> {
   return {
-    [`${ownPrefix}version`]: version,
+    [versionProperty]: version,
     [`${ownPrefix}sha256`]: sha256,
   };
 }

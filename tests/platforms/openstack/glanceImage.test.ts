@@ -1,6 +1,5 @@
 /** The resource, at a real Glance: what it makes, finds, heals and removes, and what it leaves alone. */
 
-import { once } from "node:events";
 import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -351,44 +350,6 @@ describe("an upload that goes wrong", () => {
 });
 
 describe("a process that makes an image", () => {
-  it.each<[string, string, RegExp, number]>([
-    ["before it creates it", "POST", /^images$/, 0],
-    ["before it sends the file", "PUT", upload, 0],
-    ["amid the file", "PUT", upload, 4 * mebibyte],
-  ])("may be killed %s", async (_when, method, path, afterBytes) => {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    proxy.fail(method, path, {
-      kind: "meanwhile",
-      afterBytes,
-      act: async () => {
-        child.kill("SIGKILL");
-        resolve();
-      },
-    });
-    const child = createElsewhere(inputs(), cloudsFile);
-    await Promise.all([once(child, "exit"), promise]);
-    await expectOneRightImage(await made());
-  });
-
-  it.each<[string, string, RegExp]>([
-    ["created it", "POST", /^images$/],
-    ["sent the file", "PUT", upload],
-  ])("may be killed when it has just %s", async (_when, method, path) => {
-    proxy.fail(method, path, { kind: "lose" });
-    // What it does next is to look.
-    proxy.fail("GET", /^images/, { kind: "silence" }, 0);
-    const child = createElsewhere(inputs(), cloudsFile);
-    const count = () => proxy.calls.filter((call) => call.startsWith(method));
-    await vi.waitFor(() => expect(count()).not.toEqual([]), 30_000);
-    await vi.waitFor(
-      async () => expect(await cloud.images()).not.toEqual([]),
-      30_000,
-    );
-    child.kill("SIGKILL");
-    await once(child, "exit");
-    await expectOneRightImage(await made());
-  });
-
   it("stays below 128 MiB, whatever the image's size", async () => {
     const large = await storeImage(
       ...([store, { seed: "wide" }, 256 * mebibyte] as const),
