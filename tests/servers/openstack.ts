@@ -135,6 +135,20 @@ export class OpenstackCloud implements AsyncDisposable {
     return call(method, url, this.adminToken, body, type);
   }
 
+  /** Makes an application credential of the member's, and returns its id. */
+  async applicationCredential(secret: string): Promise<string> {
+    const domain = { id: "default" };
+    const { token, body } = await newToken(this.authUrl, {
+      user: { name: "member", domain, password: memberPassword },
+      project: { id: this.projectId },
+    });
+    const url = `${this.authUrl}/users/${body.token.user.id}/application_credentials`;
+    const made = (await call("POST", url, token, {
+      application_credential: { name: "publisher", secret },
+    })) as { application_credential: { id: string } };
+    return made.application_credential.id;
+  }
+
   /** All images, of every project, hidden or not. */
   async images(): Promise<readonly Record<string, unknown>[]> {
     const found = await Promise.all(
@@ -321,25 +335,31 @@ async function call(
   return text === "" ? undefined : JSON.parse(text);
 }
 
-/** Makes the service's own user, the Image API's place in the catalogue, and a project with a member. */
-async function addPeople(authUrl: string, glanceUrl: string) {
-  const domain = { id: "default" };
+async function newToken(
+  authUrl: string,
+  { user, project }: { readonly user: object; readonly project: object },
+) {
   const answer = await fetch(`${authUrl}/auth/tokens`, {
     method: "POST",
     headers: { "content-type": "application/json" },
     body: JSON.stringify({
       auth: {
-        identity: {
-          methods: ["password"],
-          password: {
-            user: { name: "admin", domain, password: adminPassword },
-          },
-        },
-        scope: { project: { name: "admin", domain } },
+        identity: { methods: ["password"], password: { user } },
+        scope: { project },
       },
     }),
   });
-  const adminToken = answer.headers.get("x-subject-token") ?? "";
+  const body = (await answer.json()) as { token: { user: { id: string } } };
+  return { token: answer.headers.get("x-subject-token") ?? "", body };
+}
+
+/** Makes the service's own user, the Image API's place in the catalogue, and a project with a member. */
+async function addPeople(authUrl: string, glanceUrl: string) {
+  const domain = { id: "default" };
+  const { token: adminToken } = await newToken(authUrl, {
+    user: { name: "admin", domain, password: adminPassword },
+    project: { name: "admin", domain },
+  });
   const make = async (kind: string, fields: object): Promise<string> => {
     const made = (await call("POST", `${authUrl}/${kind}s`, adminToken, {
       [kind]: fields,

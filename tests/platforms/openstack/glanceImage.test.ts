@@ -257,6 +257,27 @@ describe("an image in Glance", () => {
     expect((await cloud.images()).map(({ id }) => id)).toEqual([snapshot.id]);
   });
 
+  it("is made by an application credential, too", async () => {
+    const secret = "of-a-credential";
+    const id = await cloud.applicationCredential(secret);
+    const auth = {
+      auth_url: cloud.authUrl,
+      application_credential_id: id,
+      application_credential_secret: secret,
+    };
+    const path = join(directory, "credential.yaml");
+    const only = { auth, auth_type: "v3applicationcredential" };
+    await writeFile(path, JSON.stringify({ clouds: { only } }));
+    vi.stubEnv("OS_CLIENT_CONFIG_FILE", path);
+    try {
+      const outputs = await made({ access: { cloud: "only" } });
+      await expectOneRightImage(outputs);
+      expect(JSON.stringify(outputs)).not.toContain(secret);
+    } finally {
+      vi.stubEnv("OS_CLIENT_CONFIG_FILE", cloudsFile);
+    }
+  });
+
   it("asks before it sends anything whether it may be public", async () => {
     const failure = made({ visibility: "public" });
     await expect(failure).rejects.toThrow(UserError);
