@@ -22,7 +22,6 @@ const imageSchema = z.looseObject({
   owner: z.string().nullish(),
   visibility: z.string(),
   os_hidden: z.boolean().default(false),
-  protected: z.boolean().default(false),
   disk_format: z.string().nullish(),
   min_disk: z.number().nullish(),
   size: z.number().nullish(),

@@ -41,7 +41,13 @@ export interface ImageRequest extends Omit<HttpRequest, "url"> {
   readonly statuses: readonly number[];
 }
 
-/** Someone's access to a cloud. */
+/** Addresses of the clouds that did not answer for as long as they were waited for, and not since. */
+const silentClouds = new Set<string>();
+
+/**
+ * Someone's access to a cloud. Once a cloud has not answered for as long as patience lasts, each further call is made
+ * once, until one of them is answered: twenty images do not wait twenty times for a cloud that is away.
+ */
 export class Session {
   readonly cloud: Cloud;
   readonly settings: SessionSettings;
@@ -156,21 +162,28 @@ export class Session {
   ): Promise<T> {
     const { seconds, firstPauseSeconds, longestPauseSeconds } =
       this.settings.patience;
+    const { authUrl, name } = this.cloud;
     try {
-      return await pRetry(attempt, {
+      const result = await pRetry(attempt, {
         retries: Number.POSITIVE_INFINITY,
         maxRetryTime: seconds * 1000,
         minTimeout: firstPauseSeconds * 1000,
         maxTimeout: longestPauseSeconds * 1000,
         async shouldRetry({ error, retryDelay }) {
           if (!isPassing(error) || isExpected(error)) return false;
+          if (silentClouds.has(authUrl)) return false;
+          // Also the longest pauses differ: what was refused together does not come back together.
           await sleep(Math.random() * retryDelay);
           return true;
         },
       });
+      silentClouds.delete(authUrl);
+      return result;
     } catch (error) {
+      if (isPassing(error) && !isExpected(error)) silentClouds.add(authUrl);
+      else silentClouds.delete(authUrl);
       if (isExpected(error) || error instanceof UserError) throw error;
-      throw openstackFailure(task, this.cloud.name, error);
+      throw openstackFailure(task, name, error);
     }
   }
 }

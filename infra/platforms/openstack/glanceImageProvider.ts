@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { open, stat } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
-import pLimit from "p-limit";
+import pLimit, { type LimitFunction } from "p-limit";
 import type {
   DefinitionName,
   ImageKey,
@@ -105,8 +105,16 @@ type Published = GlanceImageInputs & {
 /** Whoever holds the lock may be sending a disk of many GiB over a slow line. */
 const lockPatienceSeconds = 6 * 3600;
 
-/** Pulumi starts all at once: they share a line. */
-const atOneTime = pLimit(3);
+/** Pulumi starts all at once: those that go to one cloud share a line, and a slow cloud holds up no other. */
+const uploadsPerCloud = 2;
+const limits = new Map<string, LimitFunction>();
+
+function limitOf(access: CloudAccess): LimitFunction {
+  const name = JSON.stringify([access.cloud, access.region]);
+  const limit = limits.get(name) ?? pLimit(uploadsPerCloud);
+  limits.set(name, limit);
+  return limit;
+}
 
 /** Read at once of a file that is sent. */
 const chunkBytes = 256 * 1024;
@@ -137,7 +145,7 @@ export function glanceImages(
     known?: GlanceImageOutputs,
   ): Promise<GlanceImageOutputs> => {
     if (!isPublished(inputs)) return { ...inputs, sentBytes: 0, problems: [] };
-    return atOneTime(() =>
+    return limitOf(inputs.access)(() =>
       withLock(inputs, async () => {
         const session = await Session.open(inputs.access, settings);
         return new Provision(inputs, known, session).run();
