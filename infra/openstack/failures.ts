@@ -24,7 +24,6 @@ const connectionCodes = [
   "ENETUNREACH",
   "ENOTFOUND",
   "EPIPE",
-  "ERR_STREAM_PREMATURE_CLOSE",
   "ETIMEDOUT",
 ];
 

@@ -31,9 +31,15 @@ export interface HttpAnswer {
 }
 
 /** A server that sends no byte, and takes none, for that long has gone. */
-export class SilentServerError extends Error {
+class SilentServerError extends Error {
   override name = "SilentServerError";
   readonly code = "ETIMEDOUT";
+}
+
+/** A connection that ended before all was sent. */
+class BrokenConnectionError extends Error {
+  override name = "BrokenConnectionError";
+  readonly code = "ECONNRESET";
 }
 
 /**
@@ -93,9 +99,12 @@ async function sendChunks(
   request: ClientRequest,
 ): Promise<void> {
   for await (const chunk of chunks) {
-    await new Promise<void>((resolve, reject) => {
-      request.write(chunk, (error) => (error ? reject(error) : resolve()));
-    });
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    // A piece that waits when the connection ends is never reported on.
+    const closed = () => reject(new BrokenConnectionError("it was closed"));
+    request.once("close", closed);
+    request.write(chunk, (error) => (error ? reject(error) : resolve()));
+    await promise.finally(() => request.off("close", closed));
   }
   request.end();
 }

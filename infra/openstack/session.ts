@@ -26,6 +26,8 @@ export interface SessionSettings {
   readonly silenceSeconds: number;
   /** The same while a file is sent, and stored by whatever is behind Glance. */
   readonly uploadSilenceSeconds: number;
+  /** How long Glance may take to notice that a sender has gone; uploads that it believes in then never end. */
+  readonly settleSeconds: number;
 }
 
 /** Storage behind Glance may take minutes over the end of a large image before it answers. */
@@ -33,6 +35,7 @@ export const usualSettings: SessionSettings = {
   patience: usualPatience,
   silenceSeconds: 60,
   uploadSilenceSeconds: 900,
+  settleSeconds: 15,
 };
 
 /** A request to the Image API: its path below `/v2`, and the answers that are wanted. */

@@ -88,7 +88,7 @@ function api(): ImageApi {
       patience: {
         ...{ seconds: 1, firstPauseSeconds: 0.01, longestPauseSeconds: 0.02 },
       },
-      ...{ silenceSeconds: 0.2, uploadSilenceSeconds: 0.2 },
+      ...{ silenceSeconds: 0.2, uploadSilenceSeconds: 0.2, settleSeconds: 0 },
     }),
   );
 }

@@ -109,6 +109,12 @@ export class OpenstackCloud implements AsyncDisposable {
     this.#glance = undefined;
   }
 
+  /** Ends Glance in the midst of whatever it does. */
+  async killGlance(): Promise<void> {
+    if (this.#glance !== undefined) process.kill(this.#glance.pid, "SIGKILL");
+    await this.stopGlance();
+  }
+
   /** The entry of clouds.yaml by which the project's member reaches the cloud. */
   entry(changes: object = {}): object {
     return {

@@ -125,8 +125,7 @@ const blockBytes = 1024 ** 2;
 /** How often a file is sent before a cloud is given up. */
 const sendingAttempts = 5;
 
-/** How long Glance may take to notice that a sender has gone; those that it still waits for then never end. */
-const settleSeconds = 15;
+/** Between two looks at an image that Glance is still at work on. */
 const settlePauseMilliseconds = 250;
 
 /** So many ids of one image may have been used up. */
@@ -438,6 +437,7 @@ class Provision {
 
   /** Waits a little for Glance to notice that nobody sends any more. */
   async #settled(image: Image): Promise<Image | undefined> {
+    const { settleSeconds } = this.#session.settings;
     const end = performance.now() + settleSeconds * 1000;
     let seen: Image | undefined = image;
     while (seen?.status === "saving" && performance.now() < end) {

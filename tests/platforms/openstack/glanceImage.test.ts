@@ -257,6 +257,12 @@ describe("an image in Glance", () => {
     expect((await cloud.images()).map(({ id }) => id)).toEqual([snapshot.id]);
   });
 
+  it("is one when two make it at the same time", async () => {
+    const [first, second] = await Promise.all([made(), made()]);
+    expect(first.imageId).toBe(second.imageId);
+    await expectOneRightImage(second);
+  });
+
   it("is made by an application credential, too", async () => {
     const secret = "of-a-credential";
     const id = await cloud.applicationCredential(secret);
@@ -318,6 +324,32 @@ describe("an upload that goes wrong", () => {
       act: () => cloud.clear(),
     });
     await expectOneRightImage(await made());
+  });
+
+  it("is replaced when Glance died over it, and believes in it ever after", async () => {
+    proxy.fail("PUT", upload, {
+      kind: "meanwhile",
+      afterBytes: 4 * mebibyte,
+      act: async () => {
+        await vi.waitFor(
+          async () =>
+            expect(await cloud.images()).toMatchObject([{ status: "saving" }]),
+          20_000,
+        );
+        await cloud.killGlance();
+      },
+    });
+    await expect(made()).rejects.toThrow(/^The cloud first did not /);
+    await cloud.startGlance();
+    expect(await cloud.images()).toMatchObject([{ status: "saving" }]);
+    const outputs = await made();
+    expect(await cloud.images()).toMatchObject([
+      { id: outputs.imageId, status: "active", os_hash_value: outputs.sha512 },
+    ]);
+    // What Glance had of the first one is left on its disk, where nobody but its operator reaches it.
+    for (const name of await readdir(cloud.files)) {
+      if (name !== outputs.imageId) await rm(join(cloud.files, name));
+    }
   });
 
   it("leaves nothing when Glance never takes it", async () => {

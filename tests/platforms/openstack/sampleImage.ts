@@ -26,6 +26,7 @@ export const impatience: SessionSettings = {
   patience: { seconds: 5, firstPauseSeconds: 0.05, longestPauseSeconds: 0.2 },
   silenceSeconds: 20,
   uploadSilenceSeconds: 20,
+  settleSeconds: 3,
 };
 
 /** Puts a build into a store whose raw image begins with random bytes, and ends in a hole. */
