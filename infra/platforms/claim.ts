@@ -23,7 +23,7 @@ export function claimOfAnother(
 ): string | undefined {
   const name = `${definition} ${version}`;
   if (record.stack !== stack) {
-    return `${name} is published to ${place} by the stack ${record.stack}, and one store has one publication of a version in a place and channel. Destroy it there, or give this stack a store or a place of its own name.`;
+    return `${name} is published to ${place} by the stack ${record.stack}, and one store has one publication of a version in a place and channel. Destroy it there, or give this stack a store of its own, or the place another name.`;
   }
   if (record.key !== key) {
     return `${name} is published to ${place} from the key ${record.key}, and a version is never used again. Destroy that publication before this one is made.`;

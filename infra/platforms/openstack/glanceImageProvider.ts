@@ -54,6 +54,7 @@ import {
   imageIdOf,
   isOriginal,
 } from "./glanceNames.ts";
+import { withImageLock } from "./imageLock.ts";
 import type { GlanceFormat } from "./openstackConfig.ts";
 
 /** Which image, where to, and what is said of it there. */
@@ -102,9 +103,6 @@ type Published = GlanceImageInputs & {
   readonly sha256: Sha256;
 };
 
-/** Whoever holds the lock may be sending a disk of many GiB over a slow line. */
-const lockPatienceSeconds = 6 * 3600;
-
 /** Pulumi starts all at once: those that go to one cloud share a line, and a slow cloud holds up no other. */
 const uploadsPerCloud = 2;
 const limits = new Map<string, LimitFunction>();
@@ -145,7 +143,7 @@ export function glanceImages(
   ): Promise<GlanceImageOutputs> => {
     if (!isPublished(inputs)) return { ...inputs, sentBytes: 0, problems: [] };
     return limitOf(inputs.access)(() =>
-      withLock(inputs, async () => {
+      withImageLock(inputs, async () => {
         const session = await Session.open(inputs.access, settings);
         return new Provision(inputs, known, session).run();
       }),
@@ -212,7 +210,7 @@ export function glanceImages(
     },
 
     async delete(_id, outputs) {
-      await withLock(outputs, async () => {
+      await withImageLock(outputs, async () => {
         const store = openStore(outputs.store);
         if (isPublished(outputs)) {
           const id = recordIdOf(outputs);
@@ -665,22 +663,6 @@ function recordIdOf({
   channel,
 }: Published): PublicationId & { readonly place: string } {
   return { platform: "openstack", place, definition, version, channel };
-}
-
-/** Runs where nobody else, in this process or another, works on the same image. */
-function withLock<T>(
-  inputs: GlanceImageInputs,
-  use: () => Promise<T>,
-): Promise<T> {
-  const { access } = inputs;
-  const name = createHash("sha256")
-    .update(JSON.stringify([identityProperties(inputs), access]))
-    .digest("hex");
-  return openStore(inputs.store).withLock(
-    `openstack-image-${name.slice(0, 32)}`,
-    lockPatienceSeconds,
-    use,
-  );
 }
 
 function tell({ label, place }: GlanceImageInputs, line: string): void {

@@ -15,6 +15,10 @@ import type { Sha256 } from "../../store/store.ts";
 /** What our properties begin with; no property of the user's does. */
 export const ownPrefix = "cloud_images_";
 
+/** The properties that have the image's key and version. */
+export const keyProperty = `${ownPrefix}key`;
+export const versionProperty = `${ownPrefix}version`;
+
 /** Whose an image is, whatever its version. */
 export interface ImageSeries {
   /** `organization/project/stack`. */
@@ -68,14 +72,12 @@ export function seriesProperties({
   };
 }
 
+/** Properties by which an image is found again. */
 export function identityProperties(
   identity: ImageIdentity,
 ): Readonly<Record<string, string>> {
-  return { ...seriesProperties(identity), [`${ownPrefix}key`]: identity.key };
+  return { ...seriesProperties(identity), [keyProperty]: identity.key };
 }
-
-/** The property that has the image's version. */
-export const versionProperty = `${ownPrefix}version`;
 
 /** Of these, an image that has another one is another image. */
 export function fileProperties({

@@ -2,7 +2,7 @@
 
 import { createHash } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
-import type { ImageVersion } from "../../definitions/definition.ts";
+import type { ImageKey, ImageVersion } from "../../definitions/definition.ts";
 import type { Implementation } from "../../dynamic/provider.ts";
 import { PublicationError } from "../../errors.ts";
 import type { CloudAccess } from "../../openstack/cloud.ts";
@@ -18,10 +18,12 @@ import {
   datedName,
   type ImageSeries,
   isOriginal,
+  keyProperty,
   seriesName,
   seriesProperties,
   versionProperty,
 } from "./glanceNames.ts";
+import { withImageLock } from "./imageLock.ts";
 
 /** Of which images one is promoted, and which one. */
 export interface GlancePromotionInputs extends ImageSeries {
@@ -37,8 +39,8 @@ export interface GlancePromotionOutputs extends GlancePromotionInputs {
   readonly problems: readonly string[];
 }
 
-/** Who holds the lock makes a few calls, each of them patient. */
-const lockPatienceSeconds = 1800;
+/** Who holds the lock may wait for an image that is being sent. */
+const lockPatienceSeconds = 7 * 3600;
 
 /**
  * The resource's ways.
@@ -67,10 +69,7 @@ export function glancePromotions(
       // First the new one: whoever asks for the name meanwhile finds two, and never none.
       await api.change(image, { name: seriesName(inputs), os_hidden: false });
       for (const other of await originals(api, inputs)) {
-        if (other.id === imageId) continue;
-        if (await isRecorded(inputs, other)) await demote(api, inputs, other);
-        // A run made it that did not live to note it, and nothing will ever ask for it.
-        else await api.remove(other.id);
+        if (other.id !== imageId) await giveWay(api, inputs, other);
       }
       return { ...inputs, problems: [] };
     });
@@ -138,6 +137,23 @@ export function glancePromotions(
 }
 
 export const implementation = glancePromotions(usualSettings);
+
+/** Hides an image that is not the newest one, or removes it where no run knows of it. */
+async function giveWay(
+  api: ImageApi,
+  inputs: GlancePromotionInputs,
+  other: Image,
+): Promise<void> {
+  if (await isRecorded(inputs, other)) return demote(api, inputs, other);
+  const key = String(other[keyProperty]) as ImageKey;
+  // An image is recorded before the lock is given back, by those who live to do so.
+  await withImageLock({ ...inputs, key }, async () => {
+    const current = await api.find(other.id);
+    if (current === undefined) return;
+    if (await isRecorded(inputs, current)) await demote(api, inputs, current);
+    else await api.remove(current.id);
+  });
+}
 
 /** Hides an image, and gives its name back. */
 function demote(

@@ -3,6 +3,7 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, expect, it, vi } from "vitest";
 import { PublicationError } from "../../../infra/errors.ts";
 import {
@@ -13,7 +14,12 @@ import {
   type GlancePromotionInputs,
   glancePromotions,
 } from "../../../infra/platforms/openstack/glancePromotionProvider.ts";
-import { removePublication } from "../../../infra/store/documents.ts";
+import { withImageLock } from "../../../infra/platforms/openstack/imageLock.ts";
+import {
+  readPublication,
+  removePublication,
+  writePublication,
+} from "../../../infra/store/documents.ts";
 import { openStore } from "../../../infra/store/openStore.ts";
 import { OpenstackCloud } from "../../servers/openstack.ts";
 import { impatience, sampleInputs, storeImage } from "./sampleImage.ts";
@@ -158,6 +164,37 @@ it("removes what a run made that did not live to note it, and nothing of others"
   });
   await implementation.create(inputs(newer));
   expect(await shown()).toEqual({ seen: [name, name], hidden: [] });
+});
+
+it("waits for an image that is being made, and leaves it", async () => {
+  const older = await uploaded("20261120-1");
+  const id = {
+    ...{
+      platform: "openstack",
+      place: "first",
+      version: "20261120-1" as never,
+    },
+    ...{ definition: older.definition, channel: "daily" as const },
+  };
+  const record = await readPublication(openStore(store), id);
+  const newer = await uploaded("20261121-1");
+  let promotion: Promise<unknown> | undefined;
+  await withImageLock(older, async () => {
+    // As it is between the upload and the record.
+    await removePublication(openStore(store), id);
+    promotion = implementation.create(inputs(newer));
+    await vi.waitFor(
+      async () => expect((await shown()).seen).toEqual([name]),
+      20_000,
+    );
+    await sleep(500);
+    await writePublication(openStore(store), record ?? expect.fail());
+  });
+  await promotion;
+  expect(await shown()).toEqual({
+    seen: [name],
+    hidden: [`${name}-20261120-1`],
+  });
 });
 
 it("stays with the older image while the newer one is not there", async () => {
