@@ -49,6 +49,9 @@ const unchanged = { replaces: [], updates: [] };
 const upload = /\/file$/;
 const mebibyte = 1024 ** 2;
 
+// Servers in Python take their time on a machine that has other work.
+vi.setConfig({ testTimeout: 240_000 });
+
 let directory: string;
 let cloud: OpenstackCloud;
 let proxy: GlanceProxy;

@@ -28,6 +28,9 @@ const images = glanceImages(impatience);
 const implementation = glancePromotions(impatience);
 const name = "debian-13-genericcloud-amd64-daily";
 
+// Servers in Python take their time on a machine that has other work.
+vi.setConfig({ testTimeout: 240_000 });
+
 let directory: string;
 let cloud: OpenstackCloud;
 let store: string;

@@ -34,6 +34,9 @@ const points: readonly Point[] = [
   point("describing", "PATCH", /./, "after"),
 ];
 
+// Servers in Python take their time on a machine that has other work.
+vi.setConfig({ testTimeout: 240_000 });
+
 let directory: string;
 let cloud: OpenstackCloud;
 const proxies = new Map<string, GlanceProxy>();

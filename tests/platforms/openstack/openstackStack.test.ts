@@ -68,7 +68,7 @@ async function prepare(version: string): Promise<void> {
 }
 
 it("brings versions to each cloud, keeps two, and leaves nothing", {
-  timeout: 240_000,
+  timeout: 600_000,
 }, async () => {
   const { auth } = cloud.entry() as { auth: object };
   const one = cloud.entry();
