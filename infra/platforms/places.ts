@@ -13,6 +13,7 @@ export async function placesOf({
   directory,
   bucket,
   ec2,
+  openstack,
 }: StackConfig): Promise<readonly Place[]> {
   return [
     ...(directory === undefined ? [] : [directoryPlace(directory)]),
@@ -20,5 +21,10 @@ export async function placesOf({
     ...(ec2 === undefined
       ? []
       : (await import("./ec2/ec2Place.ts")).ec2Places(ec2)),
+    ...(openstack === undefined
+      ? []
+      : (await import("./openstack/openstackPlace.ts")).openstackPlaces(
+          openstack,
+        )),
   ];
 }

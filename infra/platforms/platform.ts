@@ -10,6 +10,7 @@ import type {
   ImageType,
   ImageVersion,
 } from "../definitions/definition.ts";
+import type { ImageFormat } from "../image/imageFormat.ts";
 import type { Format, PublicationRecord } from "../store/records.ts";
 
 /** Which place: a platform, and one of its regions, accounts or clouds by the name that the stack gives it. */
@@ -39,7 +40,7 @@ export interface PublishableImage {
   /** What must be done before: its boot checks. */
   readonly checks: readonly pulumi.Resource[];
   /** Its files in the forms that the place needs. */
-  readonly files: readonly pulumi.Resource[];
+  readonly files: readonly ImageFormat[];
   /** The place's record of it, once it was published there. */
   readonly record: PublicationRecord | undefined;
   /** The component that it is a part of. */

@@ -28,12 +28,9 @@ import {
   writePublication,
 } from "../../store/documents.ts";
 import { openStore, storeDifference } from "../../store/openStore.ts";
-import type {
-  BuildRecord,
-  PublicationRecord,
-  Verification,
-} from "../../store/records.ts";
+import type { BuildRecord, Verification } from "../../store/records.ts";
 import type { Sha256, Store } from "../../store/store.ts";
+import { claimOfAnother } from "../claim.ts";
 import { rootSnapshotId } from "./amis.ts";
 import { type MethodName, snapshotMethods } from "./snapshotMethods.ts";
 import type { ReadBackExtent } from "./snapshotRequest.ts";
@@ -317,19 +314,4 @@ function idOf({
   channel,
 }: AmiRecordInputs): PublicationId & { readonly place: string } {
   return { platform: "ec2", place, definition, version, channel };
-}
-
-/** Says whose a record is, unless it is this AMI's. */
-function claimOfAnother(
-  { stack, key, definition, version, place }: AmiRecordInputs,
-  record: PublicationRecord,
-): string | undefined {
-  const name = `${definition} ${version}`;
-  if (record.stack !== stack) {
-    return `${name} is published to ${place} by the stack ${record.stack}, and one store has one publication of a version in a place and channel. Destroy it there, or give this stack a store or a target name of its own.`;
-  }
-  if (record.key !== key) {
-    return `${name} is published to ${place} from the key ${record.key}, and a version is never used again. Destroy that publication before this one is made.`;
-  }
-  return undefined;
 }
