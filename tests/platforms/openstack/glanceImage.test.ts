@@ -344,7 +344,12 @@ describe("an upload that goes wrong", () => {
     });
     await expect(made()).rejects.toThrow(/^The cloud first did not /);
     await cloud.startGlance();
-    expect(await cloud.images()).toMatchObject([{ status: "saving" }]);
+    // It answers before it has asked Keystone for a token of its own.
+    await vi.waitFor(
+      async () =>
+        expect(await cloud.images()).toMatchObject([{ status: "saving" }]),
+      20_000,
+    );
     const outputs = await made();
     expect(await cloud.images()).toMatchObject([
       { id: outputs.imageId, status: "active", os_hash_value: outputs.sha512 },
