@@ -44,12 +44,23 @@ export class ShownImages implements ProxyRule {
     return isCall(
       "ec2",
       ...["DescribeImages", "DescribeSnapshots", "DeleteSnapshot"],
+      "DescribeImageAttribute",
     )(call);
   }
 
   async act(call: ApiCall, forward: Forward): Promise<ApiAnswer> {
     if (call.action === "DeleteSnapshot") return this.#delete(call, forward);
     const answer = await forward(call);
+    if (call.action === "DescribeImageAttribute") {
+      return isOfNoImage(answer)
+        ? apiError(
+            call,
+            400,
+            "InvalidAMIID.Unavailable",
+            "The image ID is no longer available",
+          )
+        : answer;
+    }
     if (answer === "cut" || answer.status !== 200) return answer;
     const text = answer.body.toString();
     const shown =
@@ -169,4 +180,9 @@ async function mapItems(
     }
   }
   return text.slice(0, start) + parts.join("") + text.slice(end);
+}
+
+/** moto fails when it is asked for an attribute of an AMI that was deregistered. */
+function isOfNoImage(answer: ApiAnswer): boolean {
+  return answer !== "cut" && answer.status === 500;
 }
