@@ -1,5 +1,6 @@
 /** What AWS says when it does not do what it was asked, sorted and put into sentences. Pure. */
 
+import { isConnectionFailure } from "../connectionFailure.ts";
 import { PublicationError, UserError } from "../errors.ts";
 import type { AwsAccess } from "./access.ts";
 
@@ -62,25 +63,11 @@ const codes: Readonly<
   ],
 };
 
-/** Of connections: Node's codes. */
-const connectionCodes = [
-  "EAI_AGAIN",
-  "ECONNABORTED",
-  "ECONNREFUSED",
-  "ECONNRESET",
-  "EHOSTUNREACH",
-  "ENETUNREACH",
-  "ENOTFOUND",
-  "EPIPE",
-  "ETIMEDOUT",
-];
-
 /** What EBS says of a block that is still being written by a call whose answer was lost. */
 const passingReasons = ["CONFLICTING_BLOCK_UPDATE", "WRITE_REQUEST_TIMEOUT"];
 
 /** The fields of an SDK's error that say what it is. */
 interface AwsError extends Error {
-  readonly code?: string;
   readonly Reason?: string;
   readonly $metadata?: { readonly httpStatusCode?: number };
 }
@@ -93,7 +80,7 @@ export function awsErrorCode(error: unknown): string {
 /** What an error of the SDK calls for. */
 export function failureKind(error: unknown): FailureKind {
   if (!(error instanceof Error)) return "other";
-  const { name, code, Reason, $metadata } = error as AwsError;
+  const { name, Reason, $metadata } = error as AwsError;
   if (passingReasons.includes(Reason ?? "")) return "passing";
   for (const kind of ["expired", "quota", "refused", "passing"] as const) {
     if (codes[kind].includes(name)) return kind;
@@ -101,7 +88,7 @@ export function failureKind(error: unknown): FailureKind {
   const isPassing =
     ($metadata?.httpStatusCode ?? 0) >= 500 ||
     $metadata?.httpStatusCode === 429 ||
-    connectionCodes.includes(code ?? "");
+    isConnectionFailure(error);
   return isPassing ? "passing" : "other";
 }
 

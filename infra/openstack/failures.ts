@@ -1,5 +1,6 @@
 /** What OpenStack says when it does not do what it was asked, sorted and put into sentences. Pure. */
 
+import { isConnectionFailure } from "../connectionFailure.ts";
 import { PublicationError, UserError } from "../errors.ts";
 import type { HttpAnswer } from "./httpRequest.ts";
 
@@ -14,19 +15,6 @@ export class OpenstackError extends Error {
   }
 }
 
-/** Of connections: Node's codes. */
-const connectionCodes = [
-  "EAI_AGAIN",
-  "ECONNABORTED",
-  "ECONNREFUSED",
-  "ECONNRESET",
-  "EHOSTUNREACH",
-  "ENETUNREACH",
-  "ENOTFOUND",
-  "EPIPE",
-  "ETIMEDOUT",
-];
-
 const passingStatuses = [408, 429, 500, 502, 503, 504];
 
 /** Whether it may work when it is asked again. */
@@ -34,7 +22,7 @@ export function isPassing(error: unknown): boolean {
   if (error instanceof OpenstackError) {
     return passingStatuses.includes(error.status);
   }
-  return connectionCodes.includes((error as { code?: string })?.code ?? "");
+  return isConnectionFailure(error);
 }
 
 /** The status of an answer that was not wanted. */
