@@ -7,7 +7,8 @@
  *   slope of the straight line through them, `previewSlopes` are those between each two, so that one sees whether it is one.
  *   On a machine at work with something else, `previewCpuMillisecondsEach` still says what an image costs.
  *   `bare…` are the same of a program that declares as many resources and has nothing behind them: what the engine and the
- *   SDK take by themselves.
+ *   SDK take by themselves. `shaped…` are the same of resources that have the properties and dependencies of images, too: the
+ *   floor of a program that declares what ours does.
  *
  * The archive's answer is at hand: how long a mirror takes does not depend on the number of images.
  */
@@ -63,9 +64,13 @@ export const manyDefinitions: Benchmark = {
     }
     const counted = previews.filter(({ images }) => images !== previewSizes[0]);
     const bare: Preview[] = [];
+    const shaped: Preview[] = [];
+    const shape = await shapeOfImage(project);
     for (const images of barePreviewSizes) {
-      const preview = await measureBarePreview(context, project, images);
-      if (preview !== undefined) bare.push(preview);
+      const empty = await measureBarePreview(context, project, images);
+      if (empty !== undefined) bare.push(empty);
+      const full = await measureBarePreview(context, project, images, shape);
+      if (full !== undefined) shaped.push(full);
     }
     const comparison: Comparison = {
       name: "definitions",
@@ -82,6 +87,8 @@ export const manyDefinitions: Benchmark = {
         previewCpuMillisecondsEach: slopeMs(counted.map(cpuPoint)),
         barePreviewMillisecondsEach: slopeMs(bare),
         barePreviewCpuMillisecondsEach: slopeMs(bare.map(cpuPoint)),
+        shapedPreviewMillisecondsEach: slopeMs(shaped),
+        shapedPreviewCpuMillisecondsEach: slopeMs(shaped.map(cpuPoint)),
       },
       notes: [
         `${result?.images ?? 0} images`,
@@ -91,6 +98,7 @@ export const manyDefinitions: Benchmark = {
         ),
         `each further image in a preview: ${slopeMs(counted)} ms (${slopesMs(counted).join(", ")} ms from step to step)`,
         `of that the engine and the SDK alone, for as many empty resources: ${slopeMs(bare)} ms`,
+        `the same for as many resources with properties and dependencies as images have: ${slopeMs(shaped)} ms`,
       ],
     };
     return [comparison];
@@ -223,22 +231,55 @@ async function measurePreview(
   return preview;
 }
 
+/** What the resources of one of the images are given, as release/imageVersion.ts and platforms/tree/treePlace.ts have it. */
+async function shapeOfImage(project: string): Promise<object> {
+  const [definition] = await loadImages(join(project, "image-definitions"));
+  const text = "organization/cloud-images/many";
+  const key = "0".repeat(64);
+  const common = { stack: text, store: "store", key };
+  const suites = ["trixie", "trixie-updates", "trixie-security"].map(
+    (suite) => [suite, "Sat, 21 Nov 2026 03:00:00 UTC"],
+  );
+  const archive = {
+    mirror: { debian: text, security: text },
+    suites: Object.fromEntries(suites),
+    epochSeconds: 1_763_694_000,
+  };
+  const check = { ...common, definition, logs: text, work: text };
+  return {
+    image: { ...check, archive, configSpace: text, cache: text },
+    format: { store: "store", key, label: text, format: "qcow2" },
+    check: { ...check, firmware: "uefi" },
+    publication: {
+      ...{ ...common, root: "public", release: text, channel: "release" },
+      ...{ definition: text, formats: ["tar.zst", "qcow2"] },
+      ...{ firmware: ["bios", "uefi"], sha512: undefined, files: undefined },
+    },
+  };
+}
+
 async function measureBarePreview(
   context: Context,
   project: string,
   images: number,
+  shape?: object,
 ): Promise<Preview | undefined> {
-  const program = join(project, "bare");
-  await cp(projectPath("benchmarks/sides/barePreview"), program, {
-    recursive: true,
-  });
+  // At the same place, seen from what it imports.
+  const name = "benchmarks/sides/barePreview";
+  const program = join(project, name);
+  await cp(projectPath(name), program, { recursive: true });
   const size = { images, children: partsOfImage };
+  const config = {
+    "bare-preview:size": size,
+    ...(shape && { "bare-preview:shape": shape }),
+  };
   await writeFile(
     join(program, "Pulumi.many.yaml"),
-    JSON.stringify({ config: { "bare-preview:size": size } }),
+    JSON.stringify({ config }),
   );
+  const kind = shape === undefined ? "bare" : "shaped";
   return runPreview(context, {
-    label: `definitions, bare preview of ${images} images`,
+    label: `definitions, ${kind} preview of ${images} images`,
     ...{ program, project, images },
   });
 }

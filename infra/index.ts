@@ -5,10 +5,9 @@ import { failUnlessReached } from "./completion.ts";
 import { parseAccountConfig, parseConfig } from "./config.ts";
 import { StoreError, UserError } from "./errors.ts";
 import { declareImages } from "./program.ts";
+import { leaveOutSdkDebugging } from "./sdkDebugging.ts";
 
-// Pulumi installs a translation of stack traces for what it compiles itself. Here nothing is compiled, and Pulumi takes a
-// trace for every promise: without this a preview of many images spends a third of its time on them.
-Reflect.deleteProperty(Error, "prepareStackTrace");
+leaveOutSdkDebugging();
 
 async function declare() {
   try {

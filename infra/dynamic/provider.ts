@@ -7,6 +7,7 @@
  */
 
 import * as pulumi from "@pulumi/pulumi";
+import { leaveOutTraces } from "../sdkDebugging.ts";
 
 /** What a module behind a dynamic resource exports under the name `implementation`. */
 export interface Implementation<Inputs extends object, Outputs extends Inputs> {
@@ -73,6 +74,7 @@ export class ModuleResource extends pulumi.CustomResource {
     [typeModule, typeName]: readonly [string, string],
   ) {
     const unknown = Object.fromEntries(outputs.map((key) => [key, undefined]));
+    using _ = leaveOutTraces();
     super(
       `pulumi-nodejs:dynamic/${typeModule}:${typeName}`,
       name,

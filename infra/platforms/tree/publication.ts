@@ -35,6 +35,7 @@ import {
   prepareFile,
 } from "./publishedFiles.ts";
 import type { PublishedTree } from "./publishedTree.ts";
+import { SharedRuns } from "./sharedRuns.ts";
 import { type ImageSources, readSources, type WantedImage } from "./sources.ts";
 import {
   examineViews,
@@ -120,12 +121,25 @@ export async function examine(
     const problem = await examineFile(tree, file);
     if (problem !== undefined) problems.push(problem);
   }
-  const viewProblems = async (records: readonly PublicationRecord[]) =>
-    examineViews(tree, await viewsOf(place, records));
-  // Somebody may be about to change them.
-  const isWell = (await viewProblems(await recordsOf(place))).length === 0;
-  const views = isWell ? [] : await withRecords(place, viewProblems);
+  const views = await viewExaminations.after(
+    JSON.stringify([place.platform, inputs.store, inputs.root]),
+    () => examineAllViews(place),
+  );
   return [...problems, ...views];
+}
+
+/**
+ * What is wrong with the views is the same for all publications, and takes the reading of all their records. A refresh
+ * asks for many publications at once.
+ */
+const viewExaminations = new SharedRuns<readonly string[]>();
+
+async function examineAllViews(place: TreePlace): Promise<readonly string[]> {
+  const problems = async (records: readonly PublicationRecord[]) =>
+    examineViews(place.tree, await viewsOf(place, records));
+  // Somebody may be about to change them.
+  const isWell = (await problems(await recordsOf(place))).length === 0;
+  return isWell ? [] : withRecords(place, problems);
 }
 
 /**

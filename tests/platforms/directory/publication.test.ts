@@ -16,7 +16,7 @@ import {
 } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { BootCheckError, StoreError } from "../../../infra/errors.ts";
 import { implementation } from "../../../infra/platforms/directory/directoryPublicationProvider.ts";
 import {
@@ -599,4 +599,23 @@ describe("a publisher that is killed", () => {
     }
     expect(await readBuild(store, sampleKey())).toBeDefined();
   });
+});
+
+it("is examined together with others by reading the records of all twice, however many they are", async () => {
+  const published: DirectoryPublicationInputs[] = [];
+  for (const day of ["21", "22", "23", "24", "25", "26"]) {
+    published.push(await publishNew({ version: `202611${day}-1` }));
+  }
+  const read = vi.spyOn(DirectoryStore.prototype, "read");
+  try {
+    const found = await Promise.all(published.map(examine));
+    expect(found).toEqual(published.map(() => []));
+    const records = read.mock.calls.filter(([name]) =>
+      name.startsWith("publications/"),
+    );
+    // Its own record by each; and those of all by the first, and by another one for the rest.
+    expect(records.length).toBeLessThanOrEqual(3 * published.length);
+  } finally {
+    read.mockRestore();
+  }
 });
