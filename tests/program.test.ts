@@ -128,7 +128,9 @@ describe("an image version", () => {
 
   it("is published after its image, all formats and all boot checks", () => {
     const component = componentOf(declaration);
-    expect(oneDeclared(declaration, "-directory").dependencies.toSorted()).toEqual(
+    expect(
+      oneDeclared(declaration, "-directory").dependencies.toSorted(),
+    ).toEqual(
       ["boot-bios", "boot-uefi", "image", "qcow2", "tar.zst"].map(
         (end) => `${component}-${end}`,
       ),
@@ -198,7 +200,9 @@ describe("a stack", () => {
     expect(oneDeclared(daily, "-directory").inputs.channel).toBe("daily");
     expect(oneDeclared(release, "-directory").inputs.channel).toBe("release");
     expect(components(release)).toEqual(components(daily));
-    expect(oneDeclared(release, "-image").inputs).toEqual(oneDeclared(daily, "-image").inputs);
+    expect(oneDeclared(release, "-image").inputs).toEqual(
+      oneDeclared(daily, "-image").inputs,
+    );
   });
 
   it("says the same again while nothing changes", async () => {
@@ -468,7 +472,10 @@ describe("an older version", () => {
   });
 
   it("whose record is broken stops the stack before anything is declared", async () => {
-    await publish(oneDeclared(await project.declare(), "-image"), "20261121-0312");
+    await publish(
+      oneDeclared(await project.declare(), "-image"),
+      "20261121-0312",
+    );
     await project.write(
       `store/publications/directory/${tiny}/20261121-0312.json`,
       '{"platform":',

@@ -122,6 +122,8 @@ export class Ec2Publication extends pulumi.ComponentResource {
             {
               ...common,
               ...machineOf(definition),
+              // Whether they are encrypted is the snapshots' affair: the plugin takes no `encrypted` beside a snapshot,
+              // and tells devices apart by name and snapshot alone, so that what EC2 says of it shows no change.
               ebsBlockDevices: [
                 {
                   deviceName: rootDeviceName,

@@ -142,12 +142,12 @@ describe("an image on its way to EC2", () => {
     await project.setVariant({ allowFailure: true });
     await publishOlder();
     const declaration = await declare({ preview: false, outputs: failed });
-    expect(oneDeclared(declaration, "-ec2-east-latest").inputs.insecureValue).toBe(
-      "ami-0east",
-    );
-    expect(oneDeclared(declaration, "-ec2-west-latest").inputs.insecureValue).toBe(
-      "ami-0west",
-    );
+    expect(
+      oneDeclared(declaration, "-ec2-east-latest").inputs.insecureValue,
+    ).toBe("ami-0east");
+    expect(
+      oneDeclared(declaration, "-ec2-west-latest").inputs.insecureValue,
+    ).toBe("ami-0west");
   });
 
   it("shows in a preview what a good end would bring", async () => {

@@ -78,7 +78,9 @@ describe("an image on its way to OpenStack", () => {
       preview: false,
       outputs: { failures: ["It does not boot."], sha256: "0".repeat(64) },
     });
-    expect(oneDeclared(declaration, "-openstack-swift").inputs.sha256).toBeUndefined();
+    expect(
+      oneDeclared(declaration, "-openstack-swift").inputs.sha256,
+    ).toBeUndefined();
     expect(declaration.summary).toContain(
       "FAILED, which its definition allows",
     );
