@@ -67,20 +67,21 @@ async function compareSending(
   rawPath: string,
   access: AwsAccess,
 ): Promise<Comparison> {
-  const send = (label: string, way: SendBlocksRequest["way"]) =>
+  const send = (label: string, way: SendBlocksRequest["way"], round: number) =>
     measureSide<SendBlocksResult>(
       context,
       `ec2, ${label}`,
       new URL("sides/sendBlocks.ts", import.meta.url),
       {
         ...{ way, rawPath, sizeBytes, dataBlocks, access },
+        name: `round-${round}`,
       } satisfies SendBlocksRequest,
     );
   const ours: Sent[] = [];
   const theirs: Sent[] = [];
   for (let round = 0; round < rounds; round++) {
-    ours.push(await send("cloud-images", "ours"));
-    theirs.push(await send("a plain loop", "loop"));
+    ours.push(await send("cloud-images", "ours", round));
+    theirs.push(await send("a plain loop", "loop", round));
   }
   return comparisonOf(medianOf(ours), medianOf(theirs));
 }
