@@ -95,6 +95,15 @@ export async function makeDeclaredProject(): Promise<DeclaredProject> {
   return project;
 }
 
+/** The only declared resource whose name ends so. */
+export function oneDeclared({ declared }: Declaration, end: string): Declared {
+  const [found, ...more] = declared.filter(({ name }) => name.endsWith(end));
+  if (found !== undefined && more.length === 0) return found;
+  throw new Error(
+    `Not one resource ends with ${end}: ${JSON.stringify([found, ...more])}`,
+  );
+}
+
 export class DeclaredProject {
   readonly directory: string;
 

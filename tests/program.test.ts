@@ -23,6 +23,7 @@ import {
   type Declared,
   type DeclaredProject,
   makeDeclaredProject,
+  oneDeclared,
   variant,
 } from "./declaredProject.ts";
 import { storeArtifact } from "./store/records.ts";
@@ -35,13 +36,6 @@ beforeEach(async () => {
   return () => project.remove();
 });
 
-/** The resource whose name ends so. */
-function one({ declared }: Declaration, end: string): Declared {
-  const found = declared.filter(({ name }) => name.endsWith(end));
-  expect(found, end).toHaveLength(1);
-  return found[0] as Declared;
-}
-
 /** The resources of one component, itself included. */
 function withChildren({ declared }: Declaration, component: string) {
   return declared.filter(
@@ -51,7 +45,7 @@ function withChildren({ declared }: Declaration, component: string) {
 
 /** The component of an image. */
 function componentOf(declaration: Declaration): string {
-  return one(declaration, "-image").parent;
+  return oneDeclared(declaration, "-image").parent;
 }
 
 function components({ declared }: Declaration): readonly string[] {
@@ -125,7 +119,7 @@ describe("an image version", () => {
   });
 
   it("is named by its definition and the first 12 digits of its key", () => {
-    const { key } = one(declaration, "-image").inputs;
+    const { key } = oneDeclared(declaration, "-image").inputs;
     expect(key).toMatch(/^[0-9a-f]{64}$/);
     expect(componentOf(declaration)).toBe(
       `${tiny}-${String(key).slice(0, 12)}`,
@@ -134,7 +128,9 @@ describe("an image version", () => {
 
   it("is published after its image, all formats and all boot checks", () => {
     const component = componentOf(declaration);
-    expect(one(declaration, "-directory").dependencies.toSorted()).toEqual(
+    expect(
+      oneDeclared(declaration, "-directory").dependencies.toSorted(),
+    ).toEqual(
       ["boot-bios", "boot-uefi", "image", "qcow2", "tar.zst"].map(
         (end) => `${component}-${end}`,
       ),
@@ -163,7 +159,7 @@ describe("an image version", () => {
     const text = JSON.stringify(declared);
     expect(text).not.toContain(tmpdir());
     expect(text).not.toContain(import.meta.dirname);
-    expect(one(declaration, "-image").provider).toContain(
+    expect(oneDeclared(declaration, "-image").provider).toContain(
       'providerOf("image/faiImageProvider.ts")',
     );
   });
@@ -180,7 +176,7 @@ describe("a stack", () => {
     expect(checks.map(({ inputs }) => inputs.firmware)).toEqual([
       "uefi-secure-boot",
     ]);
-    expect(one(declaration, "-directory").inputs.firmware).toEqual([
+    expect(oneDeclared(declaration, "-directory").inputs.firmware).toEqual([
       "uefi-secure-boot",
     ]);
   });
@@ -201,10 +197,12 @@ describe("a stack", () => {
     const as = (type: string) =>
       project.declare({ config: project.configWith({ type }) });
     const [daily, release] = [await as("daily"), await as("release")];
-    expect(one(daily, "-directory").inputs.channel).toBe("daily");
-    expect(one(release, "-directory").inputs.channel).toBe("release");
+    expect(oneDeclared(daily, "-directory").inputs.channel).toBe("daily");
+    expect(oneDeclared(release, "-directory").inputs.channel).toBe("release");
     expect(components(release)).toEqual(components(daily));
-    expect(one(release, "-image").inputs).toEqual(one(daily, "-image").inputs);
+    expect(oneDeclared(release, "-image").inputs).toEqual(
+      oneDeclared(daily, "-image").inputs,
+    );
   });
 
   it("says the same again while nothing changes", async () => {
@@ -244,13 +242,13 @@ describe("a stack", () => {
       preview: false,
       config: project.configWith({ bucket }),
     });
-    const { type, inputs, provider } = one(declaration, "-bucket");
+    const { type, inputs, provider } = oneDeclared(declaration, "-bucket");
     expect(type).toBe("pulumi-nodejs:dynamic/platforms:BucketPublication");
     expect(provider).toContain("bucket/bucketPublicationProvider.ts");
     expect(inputs).toMatchObject({
       root: "s3://images/cloud?profile=me&region=eu-central-1",
       formats: ["qcow2"],
-      key: one(declaration, "-directory").inputs.key,
+      key: oneDeclared(declaration, "-directory").inputs.key,
     });
     expect(declaration.summary).toMatch(
       /\nIndex page: s3:\/\/images\/cloud\/index\.html$/,
@@ -274,7 +272,7 @@ describe("a stack", () => {
     ]);
     expect(changed[0]?.inputs).toMatchObject({
       format: "vhd",
-      key: one(before, "-image").inputs.key,
+      key: oneDeclared(before, "-image").inputs.key,
     });
     expect(changed[1]?.inputs.formats).toEqual(["tar.zst", "qcow2", "vhd"]);
     expect(changed[1]?.dependencies).toContain(`${component}-vhd`);
@@ -313,7 +311,7 @@ describe("a stack", () => {
     const before = await project.declare();
     expect(await readRunOf(store, "mine")).toBeUndefined();
 
-    const key = one(before, "-image").inputs.key as ImageKey;
+    const key = oneDeclared(before, "-image").inputs.key as ImageKey;
     const failure = {
       ...({ key, definition: tiny, step: "build", stack } as const),
       ...{ attempts: 1, lastAttemptAt: "2026-11-21T03:12:45.000Z" },
@@ -366,7 +364,7 @@ describe("an older version", () => {
   it("is declared from its records exactly as it was when it was new", async () => {
     const before = await project.declare();
     const component = componentOf(before);
-    await publish(one(before, "-image"), "20261121-0312");
+    await publish(oneDeclared(before, "-image"), "20261121-0312");
     await project.setArchive("b");
     await project.write(
       "image-definitions/fai/package_config/TINY",
@@ -385,7 +383,7 @@ describe("an older version", () => {
 
   it("does not need its definition as it was", async () => {
     const before = await project.declare();
-    await publish(one(before, "-image"), "20261121-0312");
+    await publish(oneDeclared(before, "-image"), "20261121-0312");
     await project.setVariant({
       description: "Otherwise",
       disk: { sizeGiB: 1 },
@@ -400,7 +398,7 @@ describe("an older version", () => {
 
   it("is not declared twice while it is the current one", async () => {
     const before = await project.declare();
-    await publish(one(before, "-image"), "20261121-0312");
+    await publish(oneDeclared(before, "-image"), "20261121-0312");
     expect(await project.declare()).toEqual(before);
   });
 
@@ -428,7 +426,7 @@ describe("an older version", () => {
   it("that was for trying out moves into no other channel", async () => {
     const before = await project.declare();
     const stack = "team/cloud-images/mine";
-    await publish(one(before, "-image"), "20261121-0312", stack, "dev");
+    await publish(oneDeclared(before, "-image"), "20261121-0312", stack, "dev");
     await project.setArchive("b");
     const kept = async (type: ImageType) => {
       const config = project.configWith({ type });
@@ -441,7 +439,7 @@ describe("an older version", () => {
 
   it("of a daily image becomes a release", async () => {
     const before = await project.declare();
-    await publish(one(before, "-image"), "20261121-0312");
+    await publish(oneDeclared(before, "-image"), "20261121-0312");
     await project.setArchive("b");
     const config = project.configWith({ type: "release" });
     expect(components(await project.declare({ config }))).toHaveLength(2);
@@ -450,7 +448,7 @@ describe("an older version", () => {
   it("of another stack is not declared", async () => {
     const before = await project.declare();
     await publish(
-      one(before, "-image"),
+      oneDeclared(before, "-image"),
       "20261121-0312",
       "team/cloud-images/other",
     );
@@ -461,7 +459,7 @@ describe("an older version", () => {
   });
 
   it("without its build stops the stack before anything is declared, and says what to do", async () => {
-    const image = one(await project.declare(), "-image");
+    const image = oneDeclared(await project.declare(), "-image");
     await publish(image, "20261121-0312");
     const store = new DirectoryStore(project.path("store"));
     await store.remove(`builds/${image.inputs.key}/build.json`);
@@ -474,7 +472,10 @@ describe("an older version", () => {
   });
 
   it("whose record is broken stops the stack before anything is declared", async () => {
-    await publish(one(await project.declare(), "-image"), "20261121-0312");
+    await publish(
+      oneDeclared(await project.declare(), "-image"),
+      "20261121-0312",
+    );
     await project.write(
       `store/publications/directory/${tiny}/20261121-0312.json`,
       '{"platform":',

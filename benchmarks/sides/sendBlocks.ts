@@ -19,6 +19,8 @@ import { answer } from "./answer.ts";
 
 export interface SendBlocksRequest {
   readonly way: "ours" | "loop";
+  /** Ours goes on with a snapshot that it knows: a name of its own for each run. */
+  readonly name: string;
   readonly rawPath: string;
   readonly sizeBytes: number;
   /** For the loop; ours finds them. */
@@ -41,14 +43,14 @@ await answer(async (request: SendBlocksRequest): Promise<SendBlocksResult> => {
 });
 
 async function sendOurs(request: SendBlocksRequest): Promise<number> {
-  const { rawPath, sizeBytes, access } = request;
-  const tags = { "cloud-images:stack": "benchmark" };
+  const { name, rawPath, sizeBytes, access } = request;
+  const tags = { "cloud-images:stack": name };
   const { sentBytes } = await ebsDirect().make(
     {
       ...{ rawPath, sizeBytes, access, tags, identityTags: tags },
       rawSha256: "0".repeat(64) as Sha256,
       label: "benchmark",
-      token: "benchmark",
+      token: name,
       description: "benchmark",
       zeroBlocks: "send",
     },

@@ -42,3 +42,17 @@ export const awsAccessSchema = z.strictObject({
 
 /** One region of one account, and whose credentials are used there. */
 export type AwsAccess = Readonly<z.output<typeof awsAccessSchema>>;
+
+/** Whether two settings lead to different places. Pure. */
+export function isAnotherPlace(one: AwsAccess, other: AwsAccess): boolean {
+  // An account that was not named before, or is not any more, is no other one: what it is was checked, and is again.
+  const isAnotherAccount =
+    one.account !== undefined &&
+    other.account !== undefined &&
+    one.account !== other.account;
+  return (
+    isAnotherAccount ||
+    one.region !== other.region ||
+    one.endpoint !== other.endpoint
+  );
+}

@@ -5,16 +5,16 @@ import pRetry from "p-retry";
 import type { AwsAccess } from "./access.ts";
 import { awsFailure, failureKind } from "./failures.ts";
 
-/** How long and how often a call is tried. */
+/** How long and how often something is tried, or looked at. */
 export interface Patience {
-  /** Of one call, from its first attempt on: throttling is known to last minutes. */
+  /** From the first attempt on. */
   readonly seconds: number;
-  /** Before the second attempt; each further pause is twice as long. Every pause is lengthened by chance, up to twice. */
+  /** Before the second attempt; each further pause is longer, and chance has a part in all. */
   readonly firstPauseSeconds: number;
   readonly longestPauseSeconds: number;
 }
 
-/** Of a call that many others are made beside: all together stay below two calls a second for each ten of them. */
+/** Throttling is known to last minutes. Of a call that many others are made beside: all together stay below two calls a second for each ten of them. */
 export const usualPatience: Patience = {
   seconds: 300,
   firstPauseSeconds: 0.25,
@@ -72,6 +72,7 @@ export class PatientCaller<Client> {
       return await pRetry(() => this.#attempt(send), {
         retries: Number.POSITIVE_INFINITY,
         maxRetryTime: seconds * 1000,
+        // Each pause is twice as long as the one before, and lengthened by chance, up to twice.
         minTimeout: firstPauseSeconds * 1000,
         maxTimeout: longestPauseSeconds * 1000,
         signal,

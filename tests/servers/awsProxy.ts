@@ -14,6 +14,7 @@ import {
   type ServerResponse,
 } from "node:http";
 import type { AddressInfo } from "node:net";
+import { motoAccount } from "./moto.ts";
 
 /** A call on its way. */
 export interface ApiCall {
@@ -23,6 +24,8 @@ export interface ApiCall {
   readonly action: string;
   readonly region: string;
   readonly accessKeyId: string;
+  /** Whose credentials they are, as moto sees it. */
+  readonly account: string;
   /** How many calls of that service and action there were, this one included. */
   readonly count: number;
   readonly method: string;
@@ -59,6 +62,7 @@ export interface SeenCall {
   readonly service: string;
   readonly action: string;
   readonly region: string;
+  readonly account: string;
   /** {@link performance.now} when it came. */
   readonly atMilliseconds: number;
 }
@@ -71,6 +75,8 @@ export class AwsProxy implements AsyncDisposable {
   readonly #server: Server;
   readonly #rules: ProxyRule[];
   readonly #agent = new Agent({ keepAlive: true });
+  /** Of credentials that came from taking on a role. */
+  readonly #accounts = new Map<string, string>();
 
   private constructor(server: Server, rules: readonly ProxyRule[]) {
     this.#server = server;
@@ -146,6 +152,7 @@ export class AwsProxy implements AsyncDisposable {
       response.destroy();
       return;
     }
+    if (call.action === "AssumeRole") this.#noteAccount(call, answer.body);
     const { "transfer-encoding": _, ...headers } = answer.headers;
     response.writeHead(answer.status, {
       ...headers,
@@ -183,11 +190,19 @@ export class AwsProxy implements AsyncDisposable {
       parameters.get("Action") ??
       headers["x-amz-target"]?.split(".").at(-1) ??
       restAction(service, method, url);
-    const seen = { service, action, region };
+    const account = this.#accounts.get(accessKeyId) ?? motoAccount;
+    const seen = { service, action, region, account };
     this.calls.push({ ...seen, atMilliseconds: performance.now() });
     const count = this.count(service, action);
     const said = { accessKeyId, method, path, headers, body, parameters };
     return { ...seen, count, ...said };
+  }
+
+  /** Keeps in mind which account a role is in that was taken on. */
+  #noteAccount({ parameters }: ApiCall, answer: Buffer): void {
+    const [, id] = /<AccessKeyId>(.*?)</.exec(answer.toString()) ?? [];
+    const account = parameters.get("RoleArn")?.split(":")[4];
+    if (id && account) this.#accounts.set(id, account);
   }
 
   /** What a rule, and those after it, make of a call. */

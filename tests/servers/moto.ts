@@ -4,6 +4,9 @@ import { join } from "node:path";
 import { projectPath } from "../../infra/projectPaths.ts";
 import { type LocalServer, startServer } from "./localServer.ts";
 
+/** The account that moto is for all who take on no role. */
+export const motoAccount = "123456789012";
+
 /**
  * Starts moto with nothing in it. It takes any credentials, and keeps what it is given in memory and below a directory.
  *

@@ -57,9 +57,6 @@ export class StrictAws implements AsyncDisposable {
   }
 }
 
-/** The account that moto is. */
-export const motoAccount = "123456789012";
-
 /** Credentials for this process and those that it starts; moto takes any. */
 export const anyCredentials = {
   AWS_ACCESS_KEY_ID: "AKIAEXAMPLE",

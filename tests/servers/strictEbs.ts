@@ -142,7 +142,8 @@ export class StrictEbs implements ProxyRule {
       return invalid(call, "Tags are not valid.", "INVALID_TAG");
     }
     const parameters = JSON.stringify(asked);
-    const before = this.#started.get(`${call.region} ${token}`);
+    const key = `${call.account} ${call.region} ${token}`;
+    const before = this.#started.get(key);
     if (before !== undefined) {
       return before.parameters === parameters
         ? before.answer
@@ -157,7 +158,7 @@ export class StrictEbs implements ProxyRule {
     if (answer === "cut" || answer.status >= 300) return answer;
     const made = JSON.parse(answer.body.toString()) as { SnapshotId: string };
     const ours = jsonAnswer(201, { ...made, BlockSize: blockBytes });
-    this.#started.set(`${call.region} ${token}`, { parameters, answer: ours });
+    this.#started.set(key, { parameters, answer: ours });
     this.snapshots.set(made.SnapshotId, {
       id: made.SnapshotId,
       volumeSizeGiB: size,
@@ -321,7 +322,7 @@ export class StrictEbs implements ProxyRule {
     };
   }
 
-  /** moto calls every snapshot completed. */
+  /** moto calls every snapshot completed, and none of EBS direct encrypted. */
   async #describe(call: ApiCall, forward: Forward): Promise<ApiAnswer> {
     const answer = await forward(call);
     if (answer === "cut" || answer.status >= 300) return answer;
@@ -335,6 +336,11 @@ export class StrictEbs implements ProxyRule {
           const ready = this.#isReady(snapshot) ? "completed" : "pending";
           return before + (snapshot.failed ? "error" : ready);
         },
+      )
+      .replaceAll(
+        /(<snapshotId>([^<]+)<\/snapshotId>(?:(?!<snapshotId>).)*?<encrypted>)[^<]*/gs,
+        (all, before: string, id: string) =>
+          this.snapshots.get(id)?.encrypted ? `${before}true` : all,
       );
     return { ...answer, body: Buffer.from(text) };
   }

@@ -122,7 +122,9 @@ class Upload {
 
   async run(): Promise<MadeSnapshot> {
     const { rawPath, sizeBytes, zeroBlocks } = this.#request;
-    const plan = await planBlocks(rawPath, sizeBytes, zeroBlocks);
+    // While it is begun; a disk that cannot be read shows where the plan is needed.
+    const planning = planBlocks(rawPath, sizeBytes, zeroBlocks);
+    planning.catch(() => {});
     for (let start = 0; start < maxStarts; start++) {
       const begun = await this.#start(start);
       if (begun === undefined) continue;
@@ -136,6 +138,7 @@ class Upload {
         await this.#remove(snapshotId, "came to nothing");
         continue;
       }
+      const plan = await planning;
       const outcome = await this.#write(snapshotId, plan, isFound);
       if (outcome.kind === "gone") continue;
       // Not before: what this token led to may be gone, and what another one led to half written.

@@ -9,7 +9,7 @@ import {
   type Snapshot,
 } from "@aws-sdk/client-ec2";
 import pLimit from "p-limit";
-import type { AwsAccess } from "../../aws/access.ts";
+import { type AwsAccess, isAnotherPlace } from "../../aws/access.ts";
 import { checkAccount } from "../../aws/account.ts";
 import type {
   DefinitionName,
@@ -34,10 +34,12 @@ import type {
 } from "./snapshotRequest.ts";
 import {
   deleteSnapshot,
+  deleteSnapshotsWithTags,
   type Ec2Caller,
   ec2Caller,
   findSnapshot,
   snapshotsWithTags,
+  usualInUseSeconds,
 } from "./snapshots.ts";
 import {
   apiTags,
@@ -89,9 +91,6 @@ type Published = EbsSnapshotInputs & {
 
 /** Whoever holds the lock may be sending a disk of many GiB over a slow line. */
 const lockPatienceSeconds = 6 * 3600;
-
-/** EC2 takes a snapshot for used for a while after its AMI was deregistered. */
-const inUseSeconds = 120;
 
 /** Pulumi starts all at once: each of them has blocks in memory, and they share a line. */
 const atOneTime = pLimit(3);
@@ -149,15 +148,13 @@ export const implementation: Implementation<
     await checkAccount(access);
     const ec2 = ec2Caller(access);
     await withLock(outputs, async () => {
-      const ours = await snapshotsWithTags(ec2, identityTags(outputs));
-      for (const { SnapshotId } of ours) {
-        if (SnapshotId === undefined) continue;
-        await deleteSnapshot(ec2, SnapshotId, inUseSeconds);
-      }
+      const ours = await deleteSnapshotsWithTags(
+        ...([ec2, identityTags(outputs), usualInUseSeconds] as const),
+      );
       const way = await snapshotMethods[outputs.method]();
       await way.removeRemains?.(access, identityTags(outputs));
       const { snapshotId = "" } = outputs;
-      if (ours.some(({ SnapshotId }) => SnapshotId === snapshotId)) return;
+      if (ours.includes(snapshotId)) return;
       if ((await findSnapshot(ec2, snapshotId)) === undefined) return;
       tell(
         `the snapshot ${snapshotId} stays, as it does not carry the tags of ${label} any more`,
@@ -274,7 +271,7 @@ class Provision {
         await this.#tag(snapshot, []);
         for (const { SnapshotId: other } of found) {
           if (other === undefined || other === snapshotId) continue;
-          await deleteSnapshot(this.#ec2, other, inUseSeconds);
+          await deleteSnapshot(this.#ec2, other, usualInUseSeconds);
         }
         await way.removeRemains?.(request.access, request.identityTags);
         const volumeSizeGiB = snapshot.VolumeSize;
@@ -302,7 +299,7 @@ class Provision {
     } catch (error) {
       if (error instanceof WrongCopyError) {
         await this.#checkOwnImage(request);
-        await deleteSnapshot(this.#ec2, snapshotId, inUseSeconds);
+        await deleteSnapshot(this.#ec2, snapshotId, usualInUseSeconds);
       }
       throw error;
     }
@@ -352,19 +349,6 @@ class Provision {
   ): EbsSnapshotOutputs {
     return { ...this.#inputs, ...made, problems: [] };
   }
-}
-
-/** An account that was not named before, or is not any more, is no other one: what it is was checked, and is again. */
-function isAnotherPlace(one: AwsAccess, other: AwsAccess): boolean {
-  const isAnotherAccount =
-    one.account !== undefined &&
-    other.account !== undefined &&
-    one.account !== other.account;
-  return (
-    isAnotherAccount ||
-    one.region !== other.region ||
-    one.endpoint !== other.endpoint
-  );
 }
 
 function isPublished(inputs: EbsSnapshotInputs): inputs is Published {

@@ -16,6 +16,7 @@ import {
   rootDeviceName,
 } from "./ami.ts";
 import { AmiRecord } from "./amiRecord.ts";
+import { CopiedSnapshots } from "./copiedSnapshots.ts";
 import { EbsSnapshot } from "./ebsSnapshot.ts";
 import {
   accessOf,
@@ -104,6 +105,16 @@ export class Ec2Publication extends pulumi.ComponentResource {
             { parent: this, dependsOn: [...image.checks] },
           )
         : undefined;
+    const copied =
+      source === undefined
+        ? []
+        : [
+            new CopiedSnapshots(
+              `${name}-snapshots`,
+              { stack, key, amiName, access },
+              { parent: this },
+            ),
+          ];
     const ami =
       source === undefined
         ? new Ami(
@@ -111,6 +122,8 @@ export class Ec2Publication extends pulumi.ComponentResource {
             {
               ...common,
               ...machineOf(definition),
+              // Whether they are encrypted is the snapshots' affair: the plugin takes no `encrypted` beside a snapshot,
+              // and tells devices apart by name and snapshot alone, so that what EC2 says of it shows no change.
               ebsBlockDevices: [
                 {
                   deviceName: rootDeviceName,
@@ -139,7 +152,11 @@ export class Ec2Publication extends pulumi.ComponentResource {
                   }),
             },
             // What it was copied from may go, and come back under another id: the copy is what it was.
-            { ...replaced, ignoreChanges: ["sourceAmiId", "sourceAmiRegion"] },
+            {
+              ...replaced,
+              ignoreChanges: ["sourceAmiId", "sourceAmiRegion"],
+              dependsOn: copied,
+            },
           );
     const grantees = granteesOf(target.share);
     const record = new AmiRecord(

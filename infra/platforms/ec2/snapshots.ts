@@ -17,6 +17,9 @@ import { carriesTags, tagFilters } from "./tags.ts";
 /** Calls of EC2. */
 export type Ec2Caller = PatientCaller<EC2Client>;
 
+/** EC2 takes a snapshot for used for a while after its AMI was deregistered. */
+export const usualInUseSeconds = 120;
+
 /** How calls of EC2 are made; the SDK itself tries once. */
 export function ec2Caller(access: AwsAccess, patience?: Patience): Ec2Caller {
   return new PatientCaller(access, () => ec2Client(access, 1), patience);
@@ -111,6 +114,23 @@ export async function deleteSnapshot(
       { cause: error },
     );
   }
+}
+
+/**
+ * Deletes all snapshots of this account that carry these tags, and returns their ids.
+ *
+ * @param inUseSeconds see {@link deleteSnapshot}
+ * @throws {UserError | PublicationError} see {@link PatientCaller.call} and {@link deleteSnapshot}.
+ */
+export async function deleteSnapshotsWithTags(
+  ec2: Ec2Caller,
+  tags: Readonly<Record<string, string>>,
+  inUseSeconds: number,
+): Promise<readonly string[]> {
+  const found = await snapshotsWithTags(ec2, tags);
+  const ids = found.flatMap(({ SnapshotId }) => SnapshotId ?? []);
+  for (const id of ids) await deleteSnapshot(ec2, id, inUseSeconds);
+  return ids;
 }
 
 function isNoSnapshot(error: unknown): boolean {

@@ -1,14 +1,10 @@
 /** Where volumes are attached and worked on: the instance of EC2 that runs this. */
 
 import type { AwsAccess } from "../../aws/access.ts";
-import {
-  type Patience as CallPatience,
-  usualPatience,
-} from "../../aws/patientCaller.ts";
+import { type Patience, usualPatience } from "../../aws/patientCaller.ts";
 import { UserError } from "../../errors.ts";
 import { type DeviceRoots, machineRoots } from "./attachedDevice.ts";
 import { type InstanceIdentity, instanceIdentity } from "./instanceIdentity.ts";
-import type { Patience } from "./patience.ts";
 import { type Ec2Caller, ec2Caller } from "./snapshots.ts";
 
 /** What the machine is like, and how patient it is. */
@@ -22,7 +18,7 @@ export interface VolumeSettings {
 /** How long is waited. */
 export interface VolumePatience {
   /** For one call. */
-  readonly call: CallPatience;
+  readonly call: Patience;
   /** For a volume's way from one state to the next: seconds, and minutes on a bad day. */
   readonly state: Patience;
   /** Until the system shows the device of an attached volume. */
@@ -36,9 +32,9 @@ export const usualVolumeSettings: VolumeSettings = {
   roots: machineRoots,
   patience: {
     call: usualPatience,
-    state: { seconds: 600, pauseMilliseconds: 1000 },
-    device: { seconds: 120, pauseMilliseconds: 500 },
-    snapshot: { seconds: 7200, pauseMilliseconds: 5000 },
+    state: { seconds: 600, firstPauseSeconds: 1, longestPauseSeconds: 15 },
+    device: { seconds: 120, firstPauseSeconds: 0.5, longestPauseSeconds: 15 },
+    snapshot: { seconds: 7200, firstPauseSeconds: 5, longestPauseSeconds: 15 },
   },
 };
 

@@ -1,11 +1,13 @@
 /** AMIs: aws.ec2.Ami and aws.ec2.AmiCopy, which differ only in how the image comes to be. */
 
+import { isDeepStrictEqual } from "node:util";
 import type {
   BlockDeviceMapping,
   EC2Client,
   Image,
   RegisterImageRequest,
 } from "@aws-sdk/client-ec2";
+import { motoAccount } from "../../servers/moto.ts";
 import type { ResourceKind } from "../resourceKind.ts";
 import type { Misfit } from "../shapes.ts";
 import {
@@ -75,6 +77,19 @@ function sameMinute(old: Value, wanted: Value): boolean {
   return minute(old) === minute(wanted);
 }
 
+/**
+ * Block devices are a set in the plugin, whose members are known by device and snapshot alone (`Set` of
+ * `ebs_block_device` in internal/service/ec2/ec2_ami.go of hashicorp/terraform-provider-aws), and sets of the same
+ * members show no changes (`diffSet` of its SDK): neither of what EC2 decided, such as `encrypted`, nor of anything else.
+ */
+function sameDevices(old: Value, wanted: Value): boolean {
+  const members = (devices: Value) =>
+    (isList(devices) ? devices.filter(isObject) : [])
+      .map(({ deviceName, snapshotId }) => `${deviceName}-${snapshotId ?? ""}`)
+      .sort();
+  return isDeepStrictEqual(members(old), members(wanted));
+}
+
 const commonKind = {
   nameProperty: "name",
   updatable: new Set(["deprecationTime", "description", "tags"]),
@@ -85,7 +100,7 @@ const commonKind = {
     "kmsKeyId",
     "region",
   ]),
-  same: { deprecationTime: sameMinute },
+  same: { deprecationTime: sameMinute, ebsBlockDevices: sameDevices },
   read: readImage,
   update: updateImage,
   delete: deregisterImage,
@@ -145,7 +160,7 @@ export const amiKind: ResourceKind<AwsCloud> = {
       ...Object.fromEntries(registered.map((key) => [key, inputs[key]])),
       ebsBlockDevices: sizes,
       description: inputs.description,
-      imageLocation: inputs.imageLocation ?? `${ownerOf()}/${name}`,
+      imageLocation: inputs.imageLocation ?? `${motoAccount}/${name}`,
     });
     await changeTags(ec2, id, {}, inputs);
     await deprecate(id, inputs.deprecationTime);
@@ -222,18 +237,13 @@ export const amiCopyKind: ResourceKind<AwsCloud> = {
       description: inputs.description ?? "",
       manageEbsSnapshots: true,
       deprecationTime: undefined,
-      imageLocation: `${ownerOf()}/${name}`,
+      imageLocation: `${motoAccount}/${name}`,
     });
     await changeTags(ec2, id, {}, inputs);
     await deprecate(id, inputs.deprecationTime);
     return { id, outputs: await existing(cloud, id, region) };
   },
 };
-
-/** The account that moto gives everybody who does not take on a role. */
-function ownerOf(): string {
-  return "123456789012";
-}
 
 function wrongName({ name }: Properties): Misfit[] {
   if (name === unknown || namePattern.test(String(name))) return [];
@@ -513,13 +523,17 @@ async function deregisterImage(
   const { DeregisterImageCommand, DeleteSnapshotCommand } = await import(
     "@aws-sdk/client-ec2"
   );
-  await told(`deregistering EC2 AMI (${id})`, "EC2: DeregisterImage", () =>
-    unlessGone(
-      goneImage,
-      ec2.send(new DeregisterImageCommand({ ImageId: id })),
-    ),
+  const deregistered = await told(
+    `deregistering EC2 AMI (${id})`,
+    "EC2: DeregisterImage",
+    () =>
+      unlessGone(
+        goneImage,
+        ec2.send(new DeregisterImageCommand({ ImageId: id })),
+      ),
   );
-  if (outputs.manageEbsSnapshots !== true) return;
+  // Of an AMI that had gone, the plugin leaves the snapshots where they are.
+  if (deregistered === undefined || outputs.manageEbsSnapshots !== true) return;
   const devices = isList(outputs.ebsBlockDevices)
     ? outputs.ebsBlockDevices.filter(isObject)
     : [];

@@ -34,11 +34,8 @@ import { verifyAmi } from "../../../infra/platforms/ec2/verifyAmi.ts";
 import type { Sha256 } from "../../../infra/store/store.ts";
 import { corruptAnswer, firstCalls, refuse } from "../../servers/awsFaults.ts";
 import { isCall, type ProxyRule } from "../../servers/awsProxy.ts";
-import {
-  anyCredentials,
-  motoAccount,
-  StrictAws,
-} from "../../servers/strictAws.ts";
+import { motoAccount } from "../../servers/moto.ts";
+import { anyCredentials, StrictAws } from "../../servers/strictAws.ts";
 import { range } from "./disks.ts";
 import {
   allSnapshots,

@@ -4,6 +4,11 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
+  CompleteSnapshotCommand,
+  EBSClient,
+  StartSnapshotCommand,
+} from "@aws-sdk/client-ebs";
+import {
   DeregisterImageCommand,
   DescribeImageAttributeCommand,
   DescribeImagesCommand,
@@ -17,10 +22,16 @@ import {
   PutParameterCommand,
   SSMClient,
 } from "@aws-sdk/client-ssm";
+import { fromTemporaryCredentials } from "@aws-sdk/credential-providers";
 import { keptVariable } from "../../doubles/aws/cloud.ts";
 import { ShownImages } from "../../doubles/aws/shownImages.ts";
 import type { AwsProxy } from "../../servers/awsProxy.ts";
 import { anyCredentials, StrictAws } from "../../servers/strictAws.ts";
+
+/** The role that a stack takes on in an account of a test. */
+export function roleIn(account: string): string {
+  return `arn:aws:iam::${account}:role/cloud-images-release`;
+}
 
 /** Calls that change nothing. */
 const reading = /^(Describe|Get|List|AssumeRole)/;
@@ -62,16 +73,22 @@ export class Ec2Cloud implements AsyncDisposable {
   }
 
   /** The owner's AMIs in a region, by name. */
-  async images(region: string): Promise<ReadonlyMap<string, Image>> {
-    const { Images = [] } = await this.client(region).send(
+  async images(
+    region: string,
+    account?: string,
+  ): Promise<ReadonlyMap<string, Image>> {
+    const { Images = [] } = await this.client(region, account).send(
       new DescribeImagesCommand({ Owners: ["self"] }),
     );
     return new Map(Images.map((image) => [image.Name ?? "", image]));
   }
 
   /** The owner's snapshots in a region that were not made by moto itself. */
-  async snapshots(region: string): Promise<readonly Snapshot[]> {
-    const { Snapshots = [] } = await this.client(region).send(
+  async snapshots(
+    region: string,
+    account?: string,
+  ): Promise<readonly Snapshot[]> {
+    const { Snapshots = [] } = await this.client(region, account).send(
       new DescribeSnapshotsCommand({ OwnerIds: ["self"] }),
     );
     return Snapshots;
@@ -116,15 +133,38 @@ export class Ec2Cloud implements AsyncDisposable {
     );
   }
 
-  client(region: string): EC2Client {
-    return new EC2Client(this.#settings(region));
+  /**
+   * A snapshot of somebody else's, completed.
+   * @returns its id
+   */
+  async makeForeignSnapshot(region: string): Promise<string> {
+    const ebs = new EBSClient(this.#settings(region));
+    const started = await ebs.send(new StartSnapshotCommand({ VolumeSize: 1 }));
+    const SnapshotId = started.SnapshotId as string;
+    const command = { SnapshotId, ChangedBlocksCount: 0 };
+    await ebs.send(new CompleteSnapshotCommand(command));
+    return SnapshotId;
   }
 
-  #settings(region: string) {
-    const credentials = {
+  /** @param account another than the usual one, seen by the role that the stack takes on there */
+  client(region: string, account?: string): EC2Client {
+    return new EC2Client(this.#settings(region, account));
+  }
+
+  #settings(region: string, account?: string) {
+    const own = {
       accessKeyId: anyCredentials.AWS_ACCESS_KEY_ID,
       secretAccessKey: anyCredentials.AWS_SECRET_ACCESS_KEY,
     };
-    return { region, endpoint: this.proxy.url, credentials, maxAttempts: 1 };
+    const endpoint = this.proxy.url;
+    const credentials =
+      account === undefined
+        ? own
+        : fromTemporaryCredentials({
+            masterCredentials: own,
+            params: { RoleArn: roleIn(account), RoleSessionName: "test" },
+            clientConfig: { region, endpoint },
+          });
+    return { region, endpoint, credentials, maxAttempts: 1 };
   }
 }

@@ -14,9 +14,9 @@ import {
 } from "../../../infra/store/documents.ts";
 import {
   type Declaration,
-  type Declared,
   type DeclaredProject,
   makeDeclaredProject,
+  oneDeclared,
 } from "../../declaredProject.ts";
 import { storeArtifact } from "../../store/records.ts";
 
@@ -57,14 +57,9 @@ function parts({ declared }: Declaration): readonly string[] {
     .sort();
 }
 
-function one({ declared }: Declaration, end: string): Declared {
-  const [found] = declared.filter(({ name }) => name.endsWith(end));
-  return found ?? expect.fail(`There is no ${end}.`);
-}
-
 /** Records a version as published to `east` and `west` before. */
 async function publishOlder(): Promise<void> {
-  const { inputs } = one(await declare(), "-image");
+  const { inputs } = oneDeclared(await declare(), "-image");
   const store = new DirectoryStore(project.path("store"));
   const key = "0".repeat(64) as ImageKey;
   const version = "20261120-0312" as ImageVersion;
@@ -109,13 +104,14 @@ describe("an image on its way to EC2", () => {
       "ec2-west-ami",
       "ec2-west-latest",
       "ec2-west-record",
+      "ec2-west-snapshots",
     ]);
   });
 
   it("lets others in after the record, and has the parameter wait for that", async () => {
     const declaration = await declare({ preview: false });
     const depends = (end: string) =>
-      one(declaration, end).dependencies.map((name) =>
+      oneDeclared(declaration, end).dependencies.map((name) =>
         name.replace(/^.*-ec2-/, "ec2-"),
       );
     expect(depends("-east-public")).toEqual(
@@ -146,12 +142,12 @@ describe("an image on its way to EC2", () => {
     await project.setVariant({ allowFailure: true });
     await publishOlder();
     const declaration = await declare({ preview: false, outputs: failed });
-    expect(one(declaration, "-ec2-east-latest").inputs.insecureValue).toBe(
-      "ami-0east",
-    );
-    expect(one(declaration, "-ec2-west-latest").inputs.insecureValue).toBe(
-      "ami-0west",
-    );
+    expect(
+      oneDeclared(declaration, "-ec2-east-latest").inputs.insecureValue,
+    ).toBe("ami-0east");
+    expect(
+      oneDeclared(declaration, "-ec2-west-latest").inputs.insecureValue,
+    ).toBe("ami-0west");
   });
 
   it("shows in a preview what a good end would bring", async () => {
@@ -169,7 +165,7 @@ describe("an image on its way to EC2", () => {
       older.map(({ name }) => name.replace(/^.*-ec2-/, "")).sort(),
     ).toEqual([
       ...["east", "east-ami", "east-public", "east-record", "east-snapshot"],
-      ...["west", "west-ami", "west-record"],
+      ...["west", "west-ami", "west-record", "west-snapshots"],
     ]);
     const { east: _, ...rest } = ec2.targets;
     const alone = await declare(

@@ -3,110 +3,50 @@
  * plugin that stands in for @pulumi/aws's. The images are in the store, as another runner left them.
  */
 
-import { randomBytes } from "node:crypto";
-import { mkdtemp } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import {
   DeleteSnapshotCommand,
   ModifyImageAttributeCommand,
   RegisterImageCommand,
 } from "@aws-sdk/client-ec2";
+import { execa } from "execa";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { tagNames } from "../../../infra/platforms/ec2/tags.ts";
 import { listPublications } from "../../../infra/store/documents.ts";
-import type { BuildRecord } from "../../../infra/store/records.ts";
-import { EngineProject } from "../../engineProject.ts";
-import { delay, refuse } from "../../servers/awsFaults.ts";
+import { S3Store } from "../../../infra/store/s3Store.ts";
+import { delay, firstCalls, refuse } from "../../servers/awsFaults.ts";
 import { isCall } from "../../servers/awsProxy.ts";
-import { Ec2Cloud } from "./ec2Cloud.ts";
+import { makeBucket } from "../../servers/bucket.ts";
+import type { Ec2Cloud } from "./ec2Cloud.ts";
+import {
+  amiName,
+  Ec2Project,
+  east,
+  image,
+  parameter,
+  west,
+} from "./ec2Project.ts";
 
-const east = "us-east-1";
-const west = "eu-west-1";
-const image = "debian-13-tiny-amd64";
-const parameter = "/team/debian/13-tiny/amd64/daily/latest";
-const mebibyte = 1024 ** 2;
-
-/** Of three MiB in two places. */
-const disk = {
-  sizeBytes: 64 * mebibyte,
-  pieces: [
-    { at: 0, content: randomBytes(2 * mebibyte) },
-    { at: 40 * mebibyte, content: randomBytes(mebibyte) },
-  ],
-};
+const organizations = [
+  "arn:aws:organizations::123456789012:organization/o-team",
+  "arn:aws:organizations::123456789012:ou/o-team/ou-images",
+];
 
 let cloud: Ec2Cloud;
-let project: EngineProject;
+let project: Ec2Project;
 
 beforeEach(async () => {
-  cloud = await Ec2Cloud.start();
-  project = new EngineProject(await mkdtemp(join(tmpdir(), "engine-project-")));
-  await project.fill();
-  await project.init();
+  project = await Ec2Project.start();
+  cloud = project.cloud;
 });
 
 afterEach(async () => {
-  await project.remove();
-  await cloud[Symbol.asyncDispose]();
+  await project[Symbol.asyncDispose]();
 });
-
-/** A stack that publishes to both regions; what a test says besides. */
-function configure(
-  targets: Readonly<Record<string, object>> = {},
-  ec2: object = {},
-): Promise<void> {
-  const { url: endpoint } = cloud.proxy;
-  return project.configure({
-    directory: undefined,
-    type: "daily",
-    ec2: {
-      definitions: ["*"],
-      parameters: "/team",
-      targets: {
-        east: { region: east, endpoint, ...targets.east },
-        west: { region: west, endpoint, ...targets.west },
-      },
-      ...ec2,
-    },
-  });
-}
-
-async function prepare(version: string): Promise<BuildRecord> {
-  const [build] = await project.prepareBuilds(version, disk);
-  return build as BuildRecord;
-}
-
-/** The same with another package, and so with another key. */
-async function prepareNext(version: string): Promise<BuildRecord> {
-  await project.write(
-    "image-definitions/fai/package_config/TINY",
-    `PACKAGES install\nof-${version}\n`,
-  );
-  return prepare(version);
-}
-
-async function up(...args: string[]): Promise<string> {
-  const end = await project.run(["up", "--yes", ...args], cloud.env);
-  expect(end.exitCode, end.output).toBe(0);
-  return end.output;
-}
-
-async function failingUp(): Promise<string> {
-  const end = await project.run(["up", "--yes"], cloud.env);
-  expect(end.exitCode, end.output).not.toBe(0);
-  return end.output;
-}
-
-/** The one AMI of that name. */
-async function ami(region: string, name: string) {
-  const found = (await cloud.images(region)).get(name);
-  return found ?? expect.fail(`There is no ${name} in ${region}.`);
-}
 
 describe("a stack that publishes to two regions", { timeout: 300_000 }, () => {
   it("shows everything in a preview, and calls nothing", async () => {
-    await configure();
-    await prepare("20261121-0312");
+    await project.publishTo();
+    await project.prepare("20261121-0312");
     const { output, exitCode } = await project.run(["preview"], cloud.env);
     expect(exitCode, output).toBe(0);
     for (const place of ["east", "west"]) {
@@ -123,19 +63,22 @@ describe("a stack that publishes to two regions", { timeout: 300_000 }, () => {
   });
 
   it("publishes AMIs that were read back, lets others in after that, and moves the parameters last", async () => {
-    await configure(
-      { east: { share: { accounts: ["123456789012"] } } },
+    await project.publishTo(
+      {
+        east: { share: { accounts: ["123456789012"] } },
+        west: { share: { organizations } },
+      },
       { tags: { team: "images" } },
     );
-    const build = await prepare("20261121-0312");
-    const output = await up();
-    const name = `${image}-daily-20261121-0312`;
+    const build = await project.prepare("20261121-0312");
+    const output = await project.up();
+    const name = amiName("20261121-0312");
     for (const region of [east, west]) {
       const {
         ImageId = "",
         Tags,
         BlockDeviceMappings,
-      } = await ami(region, name);
+      } = await project.ami(region, name);
       expect(await cloud.parameter(region, parameter)).toBe(ImageId);
       expect(
         Object.fromEntries(Tags?.map(({ Key, Value }) => [Key, Value]) ?? []),
@@ -150,7 +93,7 @@ describe("a stack that publishes to two regions", { timeout: 300_000 }, () => {
         Ebs: { VolumeSize: 1, VolumeType: "gp3", DeleteOnTermination: true },
       });
       expect(await cloud.launchers(region, ImageId)).toEqual(
-        region === east ? ["123456789012"] : [],
+        region === east ? ["123456789012"] : organizations,
       );
     }
     expect(output).toContain(`(${name}) in ${east}, east`);
@@ -163,7 +106,7 @@ describe("a stack that publishes to two regions", { timeout: 300_000 }, () => {
         readBlocks: verification?.allBlocks,
       });
     }
-    const { ImageId: inEast = "" } = await ami(east, name);
+    const { ImageId: inEast = "" } = await project.ami(east, name);
     const verify = (...args: string[]) =>
       project.runScript("images.ts", ["verify", inEast, ...args], {
         env: { ...cloud.env, AWS_ENDPOINT_URL: cloud.proxy.url },
@@ -187,23 +130,23 @@ describe("a stack that publishes to two regions", { timeout: 300_000 }, () => {
   });
 
   it("changes nothing when nothing changed, and keeps as many versions as it was told", async () => {
-    await configure();
-    await prepare("20261119-0312");
-    await up();
+    await project.publishTo();
+    await project.prepare("20261119-0312");
+    await project.up();
     cloud.proxy.forget();
-    expect(await up()).toMatch(/\d+ unchanged/);
+    expect(await project.up()).toMatch(/\d+ unchanged/);
     expect(cloud.writes).toEqual([]);
 
     for (const version of ["20261120-0312", "20261121-0312"]) {
-      await prepareNext(version);
+      await project.prepareNext(version);
       cloud.proxy.forget();
-      await up();
+      await project.up();
     }
     expect([...(await cloud.images(west)).keys()].sort()).toEqual([
-      `${image}-daily-20261120-0312`,
-      `${image}-daily-20261121-0312`,
+      amiName("20261120-0312"),
+      amiName("20261121-0312"),
     ]);
-    const { ImageId } = await ami(west, `${image}-daily-20261121-0312`);
+    const { ImageId } = await project.ami(west, amiName("20261121-0312"));
     expect(await cloud.parameter(west, parameter)).toBe(ImageId);
     const gone = cloud.writes.filter((call) => call.endsWith(west));
     const moved = gone.indexOf(`ssm:PutParameter ${west}`);
@@ -215,12 +158,14 @@ describe("a stack that publishes to two regions", { timeout: 300_000 }, () => {
   });
 
   it("repairs what was changed by hand", async () => {
-    await configure({ west: { share: { accounts: ["123456789012"] } } });
-    await prepare("20261121-0312");
-    await up();
-    const name = `${image}-daily-20261121-0312`;
-    const inEast = await ami(east, name);
-    const inWest = await ami(west, name);
+    await project.publishTo({
+      west: { share: { accounts: ["123456789012"] } },
+    });
+    await project.prepare("20261121-0312");
+    await project.up();
+    const name = amiName("20261121-0312");
+    const inEast = await project.ami(east, name);
+    const inWest = await project.ami(west, name);
     await cloud.deregister(east, inEast.ImageId ?? "");
     await cloud.client(east).send(
       new DeleteSnapshotCommand({
@@ -245,22 +190,22 @@ describe("a stack that publishes to two regions", { timeout: 300_000 }, () => {
       cloud.env,
     );
     expect(drift.exitCode, drift.output).not.toBe(0);
-    await up("--refresh");
-    const again = await ami(east, name);
+    await project.up("--refresh");
+    const again = await project.ami(east, name);
     expect(again.ImageId).not.toBe(inEast.ImageId);
     expect(await cloud.parameter(east, parameter)).toBe(again.ImageId);
     expect(await cloud.launchers(west, inWest.ImageId ?? "")).toEqual([
       "123456789012",
     ]);
     expect(await cloud.parameter(west, parameter)).toBe(inWest.ImageId);
-    expect(await up("--refresh")).toMatch(/\d+ unchanged/);
+    expect(await project.up("--refresh")).toMatch(/\d+ unchanged/);
   });
 
   it("leaves the other regions alone when one refuses everything, and goes on when it is back", async () => {
-    await configure();
-    await prepare("20261120-0312");
-    await up();
-    await prepareNext("20261121-0312");
+    await project.publishTo();
+    await project.prepare("20261120-0312");
+    await project.up();
+    await project.prepareNext("20261121-0312");
     const back = cloud.proxy.add(
       refuse(
         ({ region }) => region === west,
@@ -269,15 +214,15 @@ describe("a stack that publishes to two regions", { timeout: 300_000 }, () => {
         403,
       ),
     );
-    const output = await failingUp();
+    const output = await project.failingUp();
     expect(output).toContain("UnauthorizedOperation");
-    const newest = await ami(east, `${image}-daily-20261121-0312`);
+    const newest = await project.ami(east, amiName("20261121-0312"));
     expect(await cloud.parameter(east, parameter)).toBe(newest.ImageId);
     back();
-    const older = await ami(west, `${image}-daily-20261120-0312`);
+    const older = await project.ami(west, amiName("20261120-0312"));
     expect(await cloud.parameter(west, parameter)).toBe(older.ImageId);
     cloud.proxy.forget();
-    await up();
+    await project.up();
     expect(
       cloud.writes.filter(
         (call) => call.startsWith("ebs:") && call.endsWith(east),
@@ -288,26 +233,34 @@ describe("a stack that publishes to two regions", { timeout: 300_000 }, () => {
   });
 
   it("leaves alone what has the name and is somebody else's", async () => {
-    await configure();
-    await prepare("20261121-0312");
-    const name = `${image}-daily-20261121-0312`;
+    await project.publishTo();
+    await project.prepare("20261121-0312");
+    const name = amiName("20261121-0312");
     const { ImageId } = await cloud
       .client(west)
       .send(new RegisterImageCommand({ Name: name, Description: "Not ours" }));
-    const output = await failingUp();
+    const output = await project.failingUp();
     expect(output).toContain(`has the name "${name}" already`);
-    expect((await ami(west, name)).ImageId).toBe(ImageId);
-    await ami(east, name);
+    expect((await project.ami(west, name)).ImageId).toBe(ImageId);
+    await project.ami(east, name);
     expect(await cloud.snapshots(west)).toHaveLength(0);
+    // Its owner gives it another name.
+    await cloud.deregister(west, ImageId ?? "");
+    await cloud.client(west).send(new RegisterImageCommand({ Name: "theirs" }));
+    cloud.proxy.forget();
+    await project.up();
+    expect(cloud.writes.filter((call) => call.endsWith(east))).toEqual([]);
+    await project.ami(west, name);
+    expect(await cloud.snapshots(west)).toHaveLength(1);
     await project.run(["destroy", "--yes"], cloud.env);
-    expect((await ami(west, name)).ImageId).toBe(ImageId);
+    expect([...(await cloud.images(west)).keys()]).toEqual(["theirs"]);
     expect(await cloud.images(east)).toEqual(new Map());
   });
 
   it("copies AMIs where it is told to, and reads the copies back", async () => {
-    await configure({ west: { copyFrom: "east" } });
-    const build = await prepare("20261121-0312");
-    const output = await up();
+    await project.publishTo({ west: { copyFrom: "east" } });
+    const build = await project.prepare("20261121-0312");
+    const output = await project.up();
     expect(output).toContain("-ec2-east-snapshot");
     expect(output).not.toContain("-ec2-west-snapshot");
     const records = await listPublications(project.store);
@@ -318,32 +271,116 @@ describe("a stack that publishes to two regions", { timeout: 300_000 }, () => {
       Value: "organization/cloud-images/mine",
     });
     expect(copy?.verification?.sha256).toBe(build.raw.sha256);
-    expect(await up()).toMatch(/\d+ unchanged/);
-    await project.run(["destroy", "--yes"], cloud.env);
+    expect(await project.up()).toMatch(/\d+ unchanged/);
+
+    const foreign = await cloud.makeForeignSnapshot(west);
+    // The plugin tries once; EC2 may take a snapshot for used some time after its AMI has gone.
+    cloud.proxy.add(
+      firstCalls(
+        1,
+        refuse(
+          (call) =>
+            isCall("ec2", "DeleteSnapshot")(call) && call.region === west,
+          "InvalidSnapshot.InUse",
+          "The snapshot is currently in use.",
+        ),
+      ),
+    );
+    const destroy = () => project.run(["destroy", "--yes"], cloud.env);
+    expect((await destroy()).exitCode).not.toBe(0);
+    expect(await cloud.snapshots(west)).toHaveLength(2);
+    const again = await destroy();
+    expect(again.exitCode, again.output).toBe(0);
     expect(await cloud.images(west)).toEqual(new Map());
+    expect(
+      (await cloud.snapshots(west)).map(({ SnapshotId }) => SnapshotId),
+    ).toEqual([foreign]);
+    expect(await cloud.snapshots(east)).toEqual([]);
+  });
+
+  it("encrypts what it is told to, and changes nothing afterwards", async () => {
+    const kmsKey = `arn:aws:kms:${west}:123456789012:key/11111111-2222-3333-4444-555555555555`;
+    await project.publishTo({
+      east: { encryption: {} },
+      west: { copyFrom: "east", encryption: { kmsKey } },
+    });
+    await project.prepare("20261121-0312");
+    await project.up();
+    for (const region of [east, west]) {
+      const found = await project.ami(region, amiName("20261121-0312"));
+      expect(found.BlockDeviceMappings?.[0]?.Ebs?.Encrypted).toBe(true);
+    }
+    const [started] = [...cloud.aws.ebs.snapshots.values()];
+    expect(started?.encrypted).toBe(true);
+    cloud.proxy.forget();
+    expect(await project.up()).toMatch(/\d+ unchanged/);
+    expect(await project.up("--refresh")).toMatch(/\d+ unchanged/);
+    expect(cloud.writes).toEqual([]);
+  });
+
+  it("shows everything to the aws command line", async () => {
+    await makeBucket(cloud.aws.moto.url, "images");
+    const s3 = {
+      ...{ region: "eu-central-1", endpoint: cloud.proxy.url },
+      ...{ bucket: "images", prefix: "store" },
+    };
+    await project.publishTo({}, {}, { store: { s3 } });
+    const cache = project.path("builder");
+    const build = await project.prepare(
+      "20261121-0312",
+      new S3Store(s3, { cache }),
+    );
+    await project.up();
+    const { ImageId, BlockDeviceMappings } = await project.ami(
+      ...([west, amiName("20261121-0312")] as const),
+    );
+    const aws = async (region: string, ...args: string[]) => {
+      const endpoint = ["--endpoint-url", cloud.proxy.url, "--region", region];
+      const { stdout } = await execa("aws", [...endpoint, ...args], {
+        extendEnv: false,
+        env: { ...project.env, PATH: "/usr/bin:/bin", HOME: project.directory },
+      });
+      return stdout.trim();
+    };
+    const snapshots = await aws(
+      ...[west, "ec2", "describe-snapshots", "--output", "text"],
+      ...["--filters", `Name=tag:${tagNames.key},Values=${build.key}`],
+      ...["--query", "Snapshots[].[SnapshotId,State]"],
+    );
+    const snapshotId = BlockDeviceMappings?.[0]?.Ebs?.SnapshotId;
+    expect(snapshots).toBe(`${snapshotId}\tcompleted`);
+    expect(
+      await aws(s3.region, "s3", "ls", "--recursive", "s3://images/store/"),
+    ).toContain(build.raw.sha256);
+    expect(
+      await aws(
+        ...[west, "ssm", "get-parameter", "--name", parameter],
+        ...["--query", "Parameter.Value", "--output", "text"],
+      ),
+    ).toBe(ImageId);
   });
 
   it("goes on after it was killed in the middle, without doubling anything", async () => {
-    await configure();
-    await prepare("20261121-0312");
-    const name = `${image}-daily-20261121-0312`;
+    await project.publishTo();
+    await project.prepare("20261121-0312");
+    const name = amiName("20261121-0312");
     cloud.proxy.add(delay(isCall("ebs", "PutSnapshotBlock"), 300));
     const running = project.start(["up", "--yes"], cloud.env);
     await untilCalled("ebs", "PutSnapshotBlock", 4);
     running.kill();
     await running.ended;
     await project.run(["cancel", "--yes"], cloud.env);
-    await up();
+    await project.up();
     for (const region of [east, west]) {
-      await ami(region, name);
+      await project.ami(region, name);
       expect(await cloud.snapshots(region)).toHaveLength(1);
     }
   });
 
   it("takes back an AMI that a killed run asked for and did not live to note", async () => {
-    await configure({ west: { copyFrom: "east" } });
-    await prepare("20261121-0312");
-    const name = `${image}-daily-20261121-0312`;
+    await project.publishTo({ west: { copyFrom: "east" } });
+    await project.prepare("20261121-0312");
+    const name = amiName("20261121-0312");
     // Its answer comes when nobody is there any more.
     const free = cloud.proxy.add({
       matches: isCall("ec2", "CreateTags"),
@@ -358,7 +395,7 @@ describe("a stack that publishes to two regions", { timeout: 300_000 }, () => {
     running.kill();
     await running.ended;
     free();
-    const orphan = await ami(east, name);
+    const orphan = await project.ami(east, name);
     await project.run(["cancel", "--yes"], cloud.env);
     const { output: state } = await project.run(["stack", "export"], cloud.env);
     const { output } = await project.runScript("remove-orphans.ts", [], {
@@ -367,17 +404,17 @@ describe("a stack that publishes to two regions", { timeout: 300_000 }, () => {
     });
     expect(output).toContain(`deregistered ${orphan.ImageId}`);
     expect(await cloud.images(east)).toEqual(new Map());
-    await up();
+    await project.up();
     for (const region of [east, west]) {
-      await ami(region, name);
+      await project.ami(region, name);
       expect(await cloud.snapshots(region)).toHaveLength(1);
     }
   });
 
   it("can be taken away, and leaves nothing", async () => {
-    await configure({ east: { share: "public" } });
-    await prepare("20261121-0312");
-    await up();
+    await project.publishTo({ east: { share: "public" } });
+    await project.prepare("20261121-0312");
+    await project.up();
     const { exitCode, output } = await project.run(
       ["destroy", "--yes"],
       cloud.env,

@@ -38,6 +38,8 @@ const identityTags = { "cloud-images:stack": "organization/images/test" };
 const dataBlocks = [0, 1, 4, 8];
 const shortBytes = 4096;
 
+const quick = { firstPauseSeconds: 0.005, longestPauseSeconds: 0.05 };
+
 /** A part of the cloud that a test has to itself. Disposing of it ends its servers and removes its files. */
 export class VolumeCloud implements AsyncDisposable {
   readonly directory: string;
@@ -107,14 +109,10 @@ export class VolumeCloud implements AsyncDisposable {
       roots,
       metadata: metadata.url,
       patience: {
-        call: {
-          seconds: 10,
-          firstPauseSeconds: 0.01,
-          longestPauseSeconds: 0.05,
-        },
-        state: { seconds: 5, pauseMilliseconds: 5 },
-        device: { seconds: 1, pauseMilliseconds: 5 },
-        snapshot: { seconds: 5, pauseMilliseconds: 5 },
+        call: { seconds: 10, ...quick },
+        state: { seconds: 5, ...quick },
+        device: { seconds: 1, ...quick },
+        snapshot: { seconds: 5, ...quick },
       },
     };
   }

@@ -199,7 +199,11 @@ describe("a snapshot by way of a volume", () => {
       ...settings,
       patience: {
         ...settings.patience,
-        state: { seconds: 0.2, pauseMilliseconds: 20 },
+        state: {
+          seconds: 0.2,
+          firstPauseSeconds: 0.02,
+          longestPauseSeconds: 0.2,
+        },
       },
     };
     const image = await cloud.image({ encryption: { kmsKey } });
@@ -527,7 +531,11 @@ describe("what goes wrong", () => {
       ...settings,
       patience: {
         ...settings.patience,
-        snapshot: { seconds: 0.1, pauseMilliseconds: 10 },
+        snapshot: {
+          seconds: 0.1,
+          firstPauseSeconds: 0.01,
+          longestPauseSeconds: 0.1,
+        },
       },
     };
     await expect(make(hasty, image)).rejects.toThrow(/still pending after/);

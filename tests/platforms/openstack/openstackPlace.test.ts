@@ -6,6 +6,7 @@ import {
   type Declared,
   type DeclaredProject,
   makeDeclaredProject,
+  oneDeclared,
 } from "../../declaredProject.ts";
 
 const openstack = {
@@ -35,19 +36,14 @@ function declare(
   });
 }
 
-function one({ declared }: Declaration, end: string): Declared {
-  const [found] = declared.filter(({ name }) => name.endsWith(end));
-  return found ?? expect.fail(`There is no ${end}.`);
-}
-
 describe("an image on its way to OpenStack", () => {
   it("goes to each cloud in the form that it has there, after its boot checks", async () => {
     const imageId = "11111111-2222-8333-8444-555555555555";
     const declaration = await declare({ preview: false, outputs: { imageId } });
     expect(declaration.error).toBeUndefined();
     const [ceph, swift] = [
-      one(declaration, "-openstack-ceph"),
-      one(declaration, "-openstack-swift"),
+      oneDeclared(declaration, "-openstack-ceph"),
+      oneDeclared(declaration, "-openstack-swift"),
     ];
     expect(ceph.inputs).toMatchObject({
       ...{ place: "ceph", access: { cloud: "ceph" }, format: "raw" },
@@ -68,7 +64,7 @@ describe("an image on its way to OpenStack", () => {
         expect.arrayContaining(["boot-bios", "boot-uefi"]),
       );
     }
-    const newest = one(declaration, "-openstack-swift-newest");
+    const newest = oneDeclared(declaration, "-openstack-swift-newest");
     expect(newest.dependencies).toEqual(expect.arrayContaining([swift.name]));
     expect(newest.inputs).toMatchObject({ imageId, place: "swift" });
     expect(declaration.summary).toContain(
@@ -82,7 +78,9 @@ describe("an image on its way to OpenStack", () => {
       preview: false,
       outputs: { failures: ["It does not boot."], sha256: "0".repeat(64) },
     });
-    expect(one(declaration, "-openstack-swift").inputs.sha256).toBeUndefined();
+    expect(
+      oneDeclared(declaration, "-openstack-swift").inputs.sha256,
+    ).toBeUndefined();
     expect(declaration.summary).toContain(
       "FAILED, which its definition allows",
     );
