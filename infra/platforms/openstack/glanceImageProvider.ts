@@ -46,6 +46,7 @@ import { openStore, storeDifference } from "../../store/openStore.ts";
 import type { BuildRecord, Verification } from "../../store/records.ts";
 import type { Sha256, Store } from "../../store/store.ts";
 import { claimOfAnother } from "../claim.ts";
+import { inTurn } from "../uploads.ts";
 import {
   datedName,
   fileProperties,
@@ -84,6 +85,8 @@ export interface GlanceImageInputs {
   readonly visibility: Visibility;
   /** Ids of the projects that it is shared with. */
   readonly members: readonly string[];
+  /** How many are made at once: in the cloud, and of all files that are sent anywhere. Outputs of old do not say it. */
+  readonly atOnce: { readonly inCloud: number; readonly inAll: number };
 }
 
 /** The image; none while there is no build. */
@@ -103,13 +106,12 @@ type Published = GlanceImageInputs & {
   readonly sha256: Sha256;
 };
 
-/** Pulumi starts all at once: those that go to one cloud share a line, and a slow cloud holds up no other. */
-const uploadsPerCloud = 2;
+/** Pulumi starts all at once: those that go to one cloud wait for each other, and a slow cloud holds up no other. */
 const limits = new Map<string, LimitFunction>();
 
-function limitOf(access: CloudAccess): LimitFunction {
+function limitOf({ access, atOnce }: GlanceImageInputs): LimitFunction {
   const name = JSON.stringify([access.cloud, access.region]);
-  const limit = limits.get(name) ?? pLimit(uploadsPerCloud);
+  const limit = limits.get(name) ?? pLimit(atOnce.inCloud);
   limits.set(name, limit);
   return limit;
 }
@@ -142,7 +144,7 @@ export function glanceImages(
     known?: GlanceImageOutputs,
   ): Promise<GlanceImageOutputs> => {
     if (!isPublished(inputs)) return { ...inputs, sentBytes: 0, problems: [] };
-    return limitOf(inputs.access)(() =>
+    return limitOf(inputs)(() =>
       withImageLock(inputs, async () => {
         const session = await Session.open(inputs.access, settings);
         return new Provision(inputs, known, session).run();
@@ -446,13 +448,15 @@ class Provision {
   }
 
   async #send(id: string, path: string, sizeBytes: number): Promise<Digests> {
-    this.#tell(`sending ${Math.ceil(sizeBytes / 1024 ** 2)} MiB`);
     const hashes = {
       sha256: createHash("sha256"),
       sha512: createHash("sha512"),
     };
     const chunks = chunksOf(path, Object.values(hashes));
-    await this.#api.upload(id, { sizeBytes, chunks });
+    await inTurn(this.#inputs.atOnce.inAll, chunks, (chunks) => {
+      this.#tell(`sending ${Math.ceil(sizeBytes / 1024 ** 2)} MiB`);
+      return this.#api.upload(id, { sizeBytes, chunks });
+    });
     return {
       sha256: hashes.sha256.digest("hex"),
       sha512: hashes.sha512.digest("hex"),

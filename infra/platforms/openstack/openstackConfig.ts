@@ -51,6 +51,12 @@ const cloudSchema = z
       )
       .default({})
       .describe("More properties of the images, or other values of usual ones"),
+    uploads: z
+      .int()
+      .positive()
+      .max(20)
+      .default(2)
+      .describe("How many images are sent to the cloud at once"),
   })
   .superRefine(({ visibility, projects, properties }, context) => {
     const complain = (path: string[], message: string) =>

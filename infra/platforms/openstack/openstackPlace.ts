@@ -30,7 +30,7 @@ function openstackPlace(
   target: OpenstackTarget,
   takes: (name: DefinitionName) => boolean,
 ): Place {
-  const { format, visibility, projects, properties } = target;
+  const { format, visibility, projects, properties, uploads } = target;
   const access = accessOf(place, target);
   const images = new Map<string, GlanceImage>();
 
@@ -44,6 +44,7 @@ function openstackPlace(
 
     publish(image) {
       const { stack, store, key, label, definition, channel } = image;
+      const atOnce = { inCloud: uploads, inAll: image.uploads.atOnce };
       const published = new GlanceImage(
         `${label}-openstack-${place}`,
         {
@@ -53,8 +54,7 @@ function openstackPlace(
           sha256: provenSha256(image),
           minDiskGiB: Math.ceil(definition.disk.sizeGiB),
           properties: { ...machineProperties(definition), ...properties },
-          visibility,
-          members: projects,
+          ...{ visibility, members: projects, atOnce },
         },
         {
           parent: image.parent,
