@@ -1,6 +1,7 @@
 /** What the process that runs dynamic providers loads: the engine's calls, handed to a module of the repository. */
 
 import type { dynamic } from "@pulumi/pulumi";
+import { notePlaceFailure } from "../platforms/placeFailures.ts";
 import { endWithEngine } from "./engineWatch.ts";
 import type { Implementation } from "./provider.ts";
 
@@ -19,9 +20,19 @@ export async function providerOf(
   const { implementation } = (await import(`../${module}`)) as {
     implementation: AnyImplementation;
   };
+  const noted = async <T>(inputs: unknown, act: () => Promise<T>) => {
+    try {
+      return await act();
+    } catch (error) {
+      await notePlaceFailure(module, inputs, error);
+      throw error;
+    }
+  };
   return {
     async create(inputs) {
-      const { id, outputs } = await implementation.create(inputs);
+      const { id, outputs } = await noted(inputs, () =>
+        implementation.create(inputs),
+      );
       return { id, outs: outputs };
     },
 
@@ -37,7 +48,10 @@ export async function providerOf(
     },
 
     async update(id, outputs, inputs) {
-      return { outs: await implementation.update(id, outputs, inputs) };
+      const changed = await noted(inputs, () =>
+        implementation.update(id, outputs, inputs),
+      );
+      return { outs: changed };
     },
 
     delete: (id, outputs) => implementation.delete(id, outputs),
