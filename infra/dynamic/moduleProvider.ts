@@ -1,7 +1,6 @@
 /** What the process that runs dynamic providers loads: the engine's calls, handed to a module of the repository. */
 
 import type { dynamic } from "@pulumi/pulumi";
-import { notePlaceFailure } from "../platforms/placeFailures.ts";
 import { endWithEngine } from "./engineWatch.ts";
 import type { Implementation } from "./provider.ts";
 
@@ -24,6 +23,9 @@ export async function providerOf(
     try {
       return await act();
     } catch (error) {
+      const { notePlaceFailure } = await import(
+        "../platforms/placeFailures.ts"
+      );
       await notePlaceFailure(module, inputs, error);
       throw error;
     }
