@@ -53,9 +53,11 @@ export async function inTurn<T>(
   patienceSeconds = stallSeconds,
 ): Promise<T> {
   const end = await takeTurn(atOnce);
+  const stalled = setTimeout(end, patienceSeconds * 1000);
   try {
-    return await send(watched(chunks, end, patienceSeconds * 1000));
+    return await send(watched(chunks, end, stalled));
   } finally {
+    clearTimeout(stalled);
     end();
   }
 }
@@ -63,16 +65,11 @@ export async function inTurn<T>(
 async function* watched(
   chunks: AsyncIterable<Buffer>,
   end: () => void,
-  patienceMilliseconds: number,
+  stalled: NodeJS.Timeout,
 ): AsyncGenerator<Buffer> {
-  const stalled = setTimeout(end, patienceMilliseconds);
-  try {
-    for await (const chunk of chunks) {
-      stalled.refresh();
-      yield chunk;
-    }
-  } finally {
-    clearTimeout(stalled);
-    end();
+  for await (const chunk of chunks) {
+    stalled.refresh();
+    yield chunk;
   }
+  end();
 }

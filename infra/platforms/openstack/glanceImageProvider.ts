@@ -33,6 +33,7 @@ import {
   Session,
   type SessionSettings,
   usualSettings,
+  waitingFor,
 } from "../../openstack/session.ts";
 import { digestsOfFile } from "../../store/digest.ts";
 import {
@@ -87,6 +88,8 @@ export interface GlanceImageInputs {
   readonly members: readonly string[];
   /** How many are made at once: in the cloud, and of all files that are sent anywhere. Outputs of old do not say it. */
   readonly atOnce: { readonly inCloud: number; readonly inAll: number };
+  /** How long a cloud that does not answer is waited for; as usual when left out. */
+  readonly waitSeconds?: number | undefined;
 }
 
 /** The image; none while there is no build. */
@@ -139,6 +142,9 @@ const mostIds = 1000;
 export function glanceImages(
   settings: SessionSettings,
 ): Implementation<GlanceImageInputs, GlanceImageOutputs> {
+  const openSession = ({ access, waitSeconds }: GlanceImageInputs) =>
+    Session.open(access, waitingFor(settings, waitSeconds));
+
   const provide = async (
     inputs: GlanceImageInputs,
     known?: GlanceImageOutputs,
@@ -146,7 +152,7 @@ export function glanceImages(
     if (!isPublished(inputs)) return { ...inputs, sentBytes: 0, problems: [] };
     return limitOf(inputs)(() =>
       withImageLock(inputs, async () => {
-        const session = await Session.open(inputs.access, settings);
+        const session = await openSession(inputs);
         return new Provision(inputs, known, session).run();
       }),
     );
@@ -163,7 +169,7 @@ export function glanceImages(
       if (outputs.imageId === undefined || !isPublished(outputs)) {
         return undefined;
       }
-      const session = await Session.open(outputs.access, settings);
+      const session = await openSession(outputs);
       const api = new ImageApi(session);
       const image = await api.find(outputs.imageId);
       if (image === undefined || !isOriginal(image)) return undefined;
@@ -221,7 +227,7 @@ export function glanceImages(
             await removePublication(store, id);
           }
         }
-        const session = await Session.open(outputs.access, settings);
+        const session = await openSession(outputs);
         const api = new ImageApi(session);
         const ours = await originals(api, outputs);
         for (const { id } of ours) await api.remove(id);

@@ -57,6 +57,12 @@ const cloudSchema = z
       .max(20)
       .default(2)
       .describe("How many images are sent to the cloud at once"),
+    waitSeconds: z
+      .int()
+      .positive()
+      .max(3600)
+      .default(300)
+      .describe("How long the cloud is waited for when it does not answer"),
   })
   .superRefine(({ visibility, projects, properties }, context) => {
     const complain = (path: string[], message: string) =>

@@ -30,7 +30,8 @@ function openstackPlace(
   target: OpenstackTarget,
   takes: (name: DefinitionName) => boolean,
 ): Place {
-  const { format, visibility, projects, properties, uploads } = target;
+  const { format, visibility, projects, properties, uploads, waitSeconds } =
+    target;
   const access = accessOf(place, target);
   const images = new Map<string, GlanceImage>();
 
@@ -54,7 +55,7 @@ function openstackPlace(
           sha256: provenSha256(image),
           minDiskGiB: Math.ceil(definition.disk.sizeGiB),
           properties: { ...machineProperties(definition), ...properties },
-          ...{ visibility, members: projects, atOnce },
+          ...{ visibility, members: projects, atOnce, waitSeconds },
         },
         {
           parent: image.parent,
@@ -80,7 +81,7 @@ function openstackPlace(
       const { problems } = new GlancePromotion(
         `${definition.name}-openstack-${place}-newest`,
         {
-          ...{ stack, store, channel, place, access, imageId },
+          ...{ stack, store, channel, place, access, imageId, waitSeconds },
           definition: definition.name,
         },
       );
