@@ -12,6 +12,8 @@ import { build } from "./build.ts";
 import { compression } from "./compression.ts";
 import { ec2 } from "./ec2.ts";
 import { manyDefinitions } from "./manyDefinitions.ts";
+import { openstack } from "./openstack.ts";
+import { publications } from "./publications.ts";
 import { type Comparison, toJson, toTable } from "./results.ts";
 import { variants } from "./variants.ts";
 
@@ -21,6 +23,8 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   boot,
   compression,
   ec2,
+  openstack,
+  publications,
   definitions: manyDefinitions,
 };
 

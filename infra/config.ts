@@ -14,6 +14,7 @@ import { bucketConfigSchema } from "./platforms/bucket/bucketConfig.ts";
 import { directoryConfigSchema } from "./platforms/directory/directoryConfig.ts";
 import { ec2ConfigSchema } from "./platforms/ec2/ec2Config.ts";
 import { openstackConfigSchema } from "./platforms/openstack/openstackConfig.ts";
+import { uploadsConfigSchema } from "./platforms/uploads.ts";
 import { storeConfigSchema } from "./store/storeConfig.ts";
 
 /** apt takes these; a password in an address would end up in every image. */
@@ -45,6 +46,7 @@ const stackConfigSchema = z.strictObject({
   bucket: bucketConfigSchema.optional(),
   ec2: ec2ConfigSchema.optional(),
   openstack: openstackConfigSchema.optional(),
+  uploads: uploadsConfigSchema.prefault({}),
   retention: z
     .strictObject({
       versions: z

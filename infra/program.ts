@@ -10,6 +10,10 @@ import type {
 } from "./definitions/definition.ts";
 import { loadImages } from "./definitions/load.ts";
 import { StoreError, UserError } from "./errors.ts";
+import {
+  type PlaceEnd,
+  settlePlaceFailures,
+} from "./platforms/placeFailures.ts";
 import { placesOf } from "./platforms/places.ts";
 import { isOfPlace, type Place } from "./platforms/platform.ts";
 import { projectPath } from "./projectPaths.ts";
@@ -29,7 +33,7 @@ import {
   readBuild,
 } from "./store/documents.ts";
 import { openStore, storeAddress } from "./store/openStore.ts";
-import type { PublicationRecord } from "./store/records.ts";
+import type { PublicationRecord, RunRecord } from "./store/records.ts";
 import type { Store } from "./store/store.ts";
 
 /** What the stack's outputs say. */
@@ -62,7 +66,8 @@ export async function declareImages(
     ({ stack, channel }) =>
       stack === fullStackName() && isSameImage(channel, config.type),
   );
-  const shared = { type: config.type, store: address };
+  const { type, uploads } = config;
+  const shared = { type, store: address, uploads };
   const current = keys.map(({ definition, key, archive }) => ({
     ...{ ...shared, definition, key, archive },
     destinations: places
@@ -96,40 +101,67 @@ export async function declareImages(
     [...older, ...current].map(({ definition }) => definition),
   );
 
-  if (!pulumi.runtime.isDryRun()) await recordRun(store, current, older);
+  const isPreview = pulumi.runtime.isDryRun();
+  const run = runOf(current);
+  if (!isPreview) {
+    await writeRun(
+      store,
+      run,
+      older.map(({ key }) => key),
+    );
+  }
   const olderImages = older.map((args) => new ImageVersion(args));
   const currentImages = current.map((args) => ({
     definition: args.definition,
     image: new ImageVersion(args),
   }));
-  const pointers = currentImages.flatMap(({ definition, image }) =>
-    image.published.map(({ place, image, publication }) =>
-      place.point?.(image, publication, newestRecord(definition, place, older)),
+  const ends = currentImages.flatMap(({ definition, image }) =>
+    image.published.map(({ place, image, publication }) => {
+      const newest = newestRecord(definition, place, older);
+      const pointer = place.point?.(image, publication, newest);
+      const { platform, place: name } = place;
+      return placeEnd(
+        { definition: definition.name, platform, place: name },
+        pulumi.all([publication.end, pointer]),
+      );
+    }),
+  );
+  const olderEnds = olderImages.flatMap((image) =>
+    image.published.map(({ publication: { end } }) =>
+      pulumi.recover(pulumi.output(end), () => undefined),
     ),
   );
-  const all = [...olderImages, ...currentImages.map(({ image }) => image)];
-  const ends = all.flatMap((image) =>
-    image.published.map(({ publication }) => publication.end),
-  );
+  const end = pulumi.all([pulumi.all(ends), pulumi.all(olderEnds)]);
   return {
     summary: summaryText(
       currentImages,
       places.flatMap(({ ending }) => ending ?? []),
     ),
-    end: pulumi.all(
-      [...ends, ...pointers].map((end) =>
-        pulumi.recover(pulumi.output(end), () => undefined),
-      ),
-    ),
+    end: isPreview
+      ? end
+      : end.apply(async ([ends]) => {
+          await settlePlaceFailures(store, run, ends);
+          for (const place of places) await place.conclude?.(address);
+        }),
   };
 }
 
-/** Notes what this run is to come to, so that it can be said afterwards what became of it. */
-function recordRun(
-  store: Store,
-  current: readonly ImageVersionArgs[],
-  older: readonly ImageVersionArgs[],
-): Promise<void> {
+/** How an image's publication in a place ended. */
+function placeEnd(
+  id: Omit<PlaceEnd, "error">,
+  end: pulumi.Output<unknown>,
+): pulumi.Output<PlaceEnd> {
+  return pulumi.recover(
+    end.apply((): PlaceEnd => id),
+    (error): PlaceEnd => ({
+      ...id,
+      error: error instanceof Error ? error.message : String(error),
+    }),
+  );
+}
+
+/** What this run is to come to, so that it can be said afterwards what became of it. */
+function runOf(current: readonly ImageVersionArgs[]): RunRecord {
   const images = current.map(({ definition, key, destinations }) => ({
     definition: definition.name,
     key,
@@ -138,11 +170,7 @@ function recordRun(
     })),
   }));
   const startedAt = new Date().toISOString();
-  return writeRun(
-    store,
-    { stack: fullStackName(), startedAt, images },
-    older.map(({ key }) => key),
-  );
+  return { stack: fullStackName(), startedAt, images };
 }
 
 /**

@@ -3,11 +3,13 @@ import type { ImageVersion } from "../infra/definitions/definition.ts";
 import {
   ageOf,
   ageTable,
+  filterStates,
   type KnownImage,
+  type StateFilter,
   stateOf,
   stateTable,
 } from "../infra/imageStates.ts";
-import type { PlaceId } from "../infra/platforms/platform.ts";
+import type { PlaceState } from "../infra/platforms/placeStates.ts";
 import type {
   BuildRecord,
   FailureRecord,
@@ -24,14 +26,29 @@ const old = { version: "20261121-0700" };
 const now = { version: "20261121-0800" };
 const definition = sampleDefinition();
 const { name } = definition;
-const runOf = (
-  sample: { version: string },
-  places: readonly PlaceId[] = [],
-) => ({
+const runOf = (sample: { version: string }) => ({
   stack,
   startedAt,
-  images: [{ definition: name, key: sampleKey(sample), places }],
+  images: [{ definition: name, key: sampleKey(sample), places: [] }],
 });
+const inDirectory: PlaceState = {
+  ...{ stack, definition: name, platform: "directory", isCurrent: true },
+  published: {
+    ...{ version: old.version as ImageVersion, channel: "daily" },
+    ...{ builtAt: before, publishedAt: before, isVerified: true },
+  },
+};
+const inEast = { ...inDirectory, platform: "ec2", place: "east" };
+/** What the cloud has is of the run before. */
+const inNorth: PlaceState = {
+  ...{ ...inDirectory, platform: "openstack", place: "north" },
+  ...{ isCurrent: false, error: { message: "It is away.", at: after } },
+};
+
+/** A line without what makes columns of it. */
+function spaced(line: string): string {
+  return line.split(/ +/).join(" ");
+}
 
 function publicationOf(
   sample: { version: string },
@@ -60,6 +77,7 @@ const oldOne: KnownImage = {
   published: [publicationOf(old, before)],
   newestBuild: buildOf(old, before),
   failures: [],
+  places: [],
 };
 const failure: FailureRecord = {
   key: sampleKey(now),
@@ -74,18 +92,27 @@ const failure: FailureRecord = {
 
 describe("what a run made of an image", () => {
   it("is a failure where one of its places did not get it", () => {
-    const both = [
-      { platform: "directory" },
-      { platform: "ec2", place: "west" },
-    ];
-    const state = stateOf(runOf(old, both), oldOne);
-    expect(state).toMatchObject({ state: "failed", missing: [both[1]] });
-    expect(stateTable(state === undefined ? [] : [state])).toContain(
-      `${name} was not published to ec2 west; what the run printed says why.`,
+    const well = [inDirectory, inEast];
+    const image = { ...oldOne, places: [...well, inNorth] };
+    const state = stateOf(runOf(old), image) ?? expect.fail();
+    expect(state.state).toBe("failed");
+    expect(state.places.map((place) => place.state)).toEqual([
+      "unchanged",
+      "unchanged",
+      "failed",
+    ]);
+    expect(stateOf(runOf(old), { ...oldOne, places: well })?.state).toBe(
+      "unchanged",
     );
-    expect(stateOf(runOf(old, both.slice(0, 1)), oldOne)).toMatchObject({
-      state: "unchanged",
-    });
+  });
+
+  it("is a failure, too, where the right version is there, and something else went wrong", () => {
+    const places = [{ ...inNorth, isCurrent: true }];
+    const state = stateOf(runOf(old), { ...oldOne, places }) ?? expect.fail();
+    expect(state.state).toBe("failed");
+    expect(stateTable([state])).toContain(
+      `${name} has trouble in openstack north: It is away.`,
+    );
   });
 
   it("is unchanged when it was there before", () => {
@@ -127,20 +154,13 @@ describe("what a run made of an image", () => {
       expect(found).toMatchObject({ state, version: old.version });
       const text = stateTable([found ?? expect.fail()]);
       expect(text).toMatch(
-        new RegExp(`^${name} +${old.version} +${state} +/logs/it$`, "m"),
+        new RegExp(`^${name} +${old.version} +${state}$`, "m"),
       );
+      expect(text).toContain("\n  Log: /logs/it\n");
       expect(text).toContain("attempt 2 failed. It did not boot.");
       expect(text).toContain(`scripts/images retry ${name}`);
     },
   );
-
-  it("names a log once that several failures are in", () => {
-    const failures = [failure, { ...failure, step: "boot-uefi" } as const];
-    const found = stateOf(runOf(now), { ...oldOne, failures });
-    expect(stateTable([found ?? expect.fail()])).toMatch(
-      new RegExp(`^${name} +${old.version} +failed +/logs/it$`, "m"),
-    );
-  });
 
   it("is failed, too, when nothing says why", () => {
     const found = stateOf(runOf(now), oldOne) ?? expect.fail();
@@ -155,6 +175,39 @@ describe("what a run made of an image", () => {
 
   it("is nothing when the run did not declare it", () => {
     expect(stateOf({ ...runOf(now), images: [] }, oldOne)).toBeUndefined();
+  });
+});
+
+describe("the table of images and places", () => {
+  const image = { ...oldOne, places: [inDirectory, inEast, inNorth] };
+  const states = [stateOf(runOf(old), image) ?? expect.fail()];
+  const moment = new Date("2026-11-24T06:00:00.000Z");
+
+  it("has one line for places that are alike, and says below what went wrong", () => {
+    expect(stateTable(states, moment).split("\n").map(spaced)).toEqual([
+      "IMAGE VERSION CHANNEL VERIFIED AGE STATE PLACES",
+      `${name} ${old.version} daily yes 2 d unchanged directory, ec2 east`,
+      `${name} ${old.version} daily yes 2 d failed openstack north`,
+      "",
+      `${name} was not published to openstack north: It is away.`,
+    ]);
+  });
+
+  it.each<[StateFilter, readonly string[]]>([
+    [{}, ["directory", "ec2", "openstack"]],
+    [{ place: "ec2" }, ["ec2"]],
+    [{ place: "north" }, ["openstack"]],
+    [{ place: "ec2 east", isFailed: true }, []],
+    [{ isFailed: true }, ["openstack"]],
+  ])("shows what %j asks for", (filter, platforms) => {
+    const shown = filterStates(states, filter).flatMap(({ places }) => places);
+    expect(shown.map(({ platform }) => platform)).toEqual(platforms);
+  });
+
+  it("names the places that there are to those who ask for another", () => {
+    expect(() => filterStates(states, { place: "south" })).toThrow(
+      'The last run published to no place "south", but to: directory, ec2 east, openstack north.',
+    );
   });
 });
 

@@ -19,9 +19,22 @@ export async function providerOf(
   const { implementation } = (await import(`../${module}`)) as {
     implementation: AnyImplementation;
   };
+  const noted = async <T>(inputs: unknown, act: () => Promise<T>) => {
+    try {
+      return await act();
+    } catch (error) {
+      const { notePlaceFailure } = await import(
+        "../platforms/placeFailures.ts"
+      );
+      await notePlaceFailure(module, inputs, error);
+      throw error;
+    }
+  };
   return {
     async create(inputs) {
-      const { id, outputs } = await implementation.create(inputs);
+      const { id, outputs } = await noted(inputs, () =>
+        implementation.create(inputs),
+      );
       return { id, outs: outputs };
     },
 
@@ -37,7 +50,10 @@ export async function providerOf(
     },
 
     async update(id, outputs, inputs) {
-      return { outs: await implementation.update(id, outputs, inputs) };
+      const changed = await noted(inputs, () =>
+        implementation.update(id, outputs, inputs),
+      );
+      return { outs: changed };
     },
 
     delete: (id, outputs) => implementation.delete(id, outputs),

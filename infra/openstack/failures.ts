@@ -61,6 +61,7 @@ export function openstackFailure(
         options,
       );
     case 413:
+    case 507:
       return new PublicationError(
         `The cloud ${cloud} does not ${task}: its storage is full, or a quota is used up (${said}). Make room, or ask its operator for more, and run again.`,
         options,

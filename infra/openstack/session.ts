@@ -38,6 +38,15 @@ export const usualSettings: SessionSettings = {
   settleSeconds: 15,
 };
 
+/** The same for a cloud that is to be waited for otherwise; nothing said changes nothing. */
+export function waitingFor(
+  settings: SessionSettings,
+  seconds: number | undefined,
+): SessionSettings {
+  if (seconds === undefined) return settings;
+  return { ...settings, patience: { ...settings.patience, seconds } };
+}
+
 /** A request to the Image API: its path below `/v2`, and the answers that are wanted. */
 export interface ImageRequest extends Omit<HttpRequest, "url"> {
   readonly path: string;

@@ -12,6 +12,7 @@ import type {
 } from "../definitions/definition.ts";
 import type { ImageFormat } from "../image/imageFormat.ts";
 import type { Format, PublicationRecord } from "../store/records.ts";
+import type { UploadsConfig } from "./uploads.ts";
 
 /** Which place: a platform, and one of its regions, accounts or clouds by the name that the stack gives it. */
 export interface PlaceId {
@@ -43,6 +44,8 @@ export interface PublishableImage {
   readonly files: readonly ImageFormat[];
   /** The place's record of it, once it was published there. */
   readonly record: PublicationRecord | undefined;
+  /** How many files a run sends at once. */
+  readonly uploads: UploadsConfig;
   /** The component that it is a part of. */
   readonly parent: pulumi.ComponentResource;
 }
@@ -63,6 +66,8 @@ export interface Place extends PlaceId {
   readonly formatsField: string;
   /** What is said once at the end of a run, below all images. */
   readonly ending?: string;
+  /** Called when a run has come to its end in all places: the place may show what became of it. */
+  conclude?(store: string): Promise<void>;
   /** Whether a definition is published here. Pure. */
   takes(definition: Definition): boolean;
   /** Declares an image version here. */

@@ -15,6 +15,7 @@ import type {
   Place,
   PublishableImage,
 } from "../platforms/platform.ts";
+import type { UploadsConfig } from "../platforms/uploads.ts";
 import type { PublicationRecord } from "../store/records.ts";
 import { neededFormats } from "./neededFormats.ts";
 
@@ -28,6 +29,7 @@ export interface ImageVersionArgs {
   /** The store's address. */
   readonly store: string;
   readonly destinations: readonly Destination[];
+  readonly uploads: UploadsConfig;
 }
 
 /** A place that an image version is published to. */
@@ -74,7 +76,15 @@ export class ImageVersion extends pulumi.ComponentResource {
   readonly published: readonly Published[];
 
   constructor(
-    { definition, key, archive, type, store, destinations }: ImageVersionArgs,
+    {
+      definition,
+      key,
+      archive,
+      type,
+      store,
+      destinations,
+      uploads,
+    }: ImageVersionArgs,
     options?: pulumi.ComponentResourceOptions,
   ) {
     const label = `${definition.name}-${shortKey(key)}`;
@@ -118,7 +128,7 @@ export class ImageVersion extends pulumi.ComponentResource {
         .map(({ file }) => file);
       const image: PublishableImage = {
         ...{ stack, store, key, label, definition, channel: type },
-        ...{ version, rawSha256, failures, checks, files, record },
+        ...{ version, rawSha256, failures, checks, files, record, uploads },
         parent: this,
       };
       return { place, image, publication: place.publish(image) };

@@ -5,6 +5,8 @@ import { listKeys, readRecord, writeRecord } from "./documents.ts";
 import {
   type FailureRecord,
   failureRecordSchema,
+  type PlaceFailureRecord,
+  placeFailureRecordSchema,
   type RunRecord,
   runRecordSchema,
   type Step,
@@ -13,6 +15,7 @@ import type { DocumentName, Store } from "./store.ts";
 
 const failuresDirectory: DocumentName = "failures";
 const runsDirectory: DocumentName = "runs";
+const placeFailuresDirectory: DocumentName = "place-failures";
 
 function failureName(key: ImageKey, step: Step): DocumentName {
   return `${failuresDirectory}/${key}/${step}.json`;
@@ -25,6 +28,20 @@ function stackStep(stack: string): string {
 
 function runName(stack: string): DocumentName {
   return `${runsDirectory}/${stackStep(stack)}`;
+}
+
+function placeFailureName({
+  stack,
+  platform,
+  place,
+  definition,
+}: Omit<PlaceFailureRecord, "failedAt" | "message">): DocumentName {
+  const where = place === undefined ? platform : `${platform}/${place}`;
+  return `${placeFailuresOf(stack)}/${where}/${definition}.json`;
+}
+
+function placeFailuresOf(stack: string): DocumentName {
+  return `${placeFailuresDirectory}/${stack.replaceAll("/", "~")}`;
 }
 
 /**
@@ -69,6 +86,40 @@ export async function listFailures(
   return records.filter((record) => record !== undefined);
 }
 
+/** Records what went wrong in a place, instead of what did before. */
+export function writePlaceFailure(
+  store: Store,
+  record: PlaceFailureRecord,
+): Promise<void> {
+  return writeRecord(store, placeFailureName(record), record);
+}
+
+/**
+ * What went wrong in places, of a stack or of all.
+ * @throws {StoreError} when a record is broken.
+ */
+export async function listPlaceFailures(
+  store: Store,
+  stack?: string,
+): Promise<readonly PlaceFailureRecord[]> {
+  const names = await store.list(
+    stack === undefined ? placeFailuresDirectory : placeFailuresOf(stack),
+  );
+  const records = await Promise.all(
+    names.map((name) => readRecord(store, name, placeFailureRecordSchema)),
+  );
+  return records.filter((record) => record !== undefined);
+}
+
+/** The last runs of all stacks. */
+export async function listRuns(store: Store): Promise<readonly RunRecord[]> {
+  const names = await store.list(runsDirectory);
+  const runs = await Promise.all(
+    names.map((name) => readRecord(store, name, runRecordSchema)),
+  );
+  return runs.filter((run) => run !== undefined);
+}
+
 /**
  * What a stack's last run declared, or `undefined` when there was none.
  *
@@ -78,14 +129,8 @@ export async function readRunOf(
   store: Store,
   stack: string,
 ): Promise<RunRecord | undefined> {
-  const names = await store.list(runsDirectory);
-  const runs = await Promise.all(
-    names
-      .filter((name) => name.endsWith(`~${stack}.json`))
-      .map((name) => readRecord(store, name, runRecordSchema)),
-  );
-  return runs
-    .filter((run) => run !== undefined)
+  return (await listRuns(store))
+    .filter((run) => run.stack.endsWith(`/${stack}`))
     .sort((one, other) => (one.startedAt < other.startedAt ? 1 : -1))[0];
 }
 
@@ -105,7 +150,25 @@ export async function writeRun(
       await removeFailure(store, failure);
     }
   }
+  for (const failure of await listPlaceFailures(store, run.stack)) {
+    const image = run.images.find(
+      ({ definition }) => definition === failure.definition,
+    );
+    const isDeclared = image?.places.some(
+      ({ platform, place }) =>
+        platform === failure.platform && place === failure.place,
+    );
+    if (isDeclared !== true) await removePlaceFailure(store, failure);
+  }
   await writeRecord(store, runName(run.stack), run);
+}
+
+/** Forgets what went wrong in a place. */
+export function removePlaceFailure(
+  store: Store,
+  failure: PlaceFailureRecord,
+): Promise<void> {
+  return store.remove(placeFailureName(failure));
 }
 
 /** Forgets what a stack tried, once it holds no build any more: it was destroyed. */
@@ -119,6 +182,9 @@ export async function forgetStackWithoutBuilds(
   }
   for (const failure of await listFailures(store)) {
     if (failure.stack === stack) await removeFailure(store, failure);
+  }
+  for (const failure of await listPlaceFailures(store, stack)) {
+    await removePlaceFailure(store, failure);
   }
   await store.remove(runName(stack));
 }

@@ -12,6 +12,7 @@
  *     builds/<key>/holders/<holder>.json         HolderRecord: which stacks declare the key
  *     failures/<key>/<step>.json                 FailureRecord
  *     runs/<stack>.json                          RunRecord
+ *     place-failures/<stack>/<platform>[/<place>]/<definition>.json   PlaceFailureRecord
  *     publications/<platform>[/<place>]/<definition>/<version>.json   PublicationRecord of the channel `release`
  *     publications/<platform>[/<place>]/<definition>/<version>.<channel>.json   those of the others
  *
@@ -296,6 +297,19 @@ export const runRecordSchema = z
   .readonly();
 /** What a stack's last `up` declared. */
 export type RunRecord = z.infer<typeof runRecordSchema>;
+
+export const placeFailureRecordSchema = z
+  .object({
+    stack: z.string().min(1),
+    definition: definitionNameSchema,
+    platform: platformSchema,
+    place: placeNameSchema.optional(),
+    failedAt: momentSchema,
+    message: z.string(),
+  })
+  .readonly();
+/** What last went wrong with an image in a place: also with its name there, or with an older version of it. */
+export type PlaceFailureRecord = z.infer<typeof placeFailureRecordSchema>;
 
 const publishedFileSchema = z
   .object({

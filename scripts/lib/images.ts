@@ -23,8 +23,10 @@ import { explain, explanationText } from "../../infra/explanation.ts";
 import {
   ageOf,
   ageTable,
+  filterStates,
   type KnownStack,
   readStack,
+  type StateFilter,
   stateOf,
   stateTable,
 } from "../../infra/imageStates.ts";
@@ -44,7 +46,7 @@ try {
 }
 
 async function answer(args: string[]): Promise<string> {
-  const { words, json, stack, type, since, region, sha256 } =
+  const { words, json, stack, type, since, place, failed, region, sha256 } =
     readArguments(args);
   const [command, name] = words;
   if (command === "list" && words.length === 1) {
@@ -73,7 +75,9 @@ async function answer(args: string[]): Promise<string> {
   if (command === "status" && words.length === 1) {
     const account = parseAccountConfig(stack, await readValues(stack));
     if (account !== undefined) return "";
-    return statusOf(await readStackOf(stack), since, json);
+    return statusOf(await readStackOf(stack), {
+      ...{ since, place, isFailed: failed, json },
+    });
   }
   if (command === "check" && words.length === 1) {
     return checkOf(await readStackOf(stack), json);
@@ -109,6 +113,8 @@ function readArguments(args: string[]) {
         stack: { type: "string", default: "local" },
         type: { type: "string" },
         since: { type: "string", default: "1970-01-01" },
+        place: { type: "string" },
+        failed: { type: "boolean", default: false },
         region: { type: "string" },
         sha256: { type: "string" },
       },
@@ -138,13 +144,20 @@ async function readStackOf(stack: string): Promise<KnownStack> {
 /** @param since an older run is none: the one that was meant has not come so far */
 function statusOf(
   { run, images }: KnownStack,
-  since: string,
-  json: boolean,
+  {
+    since,
+    json,
+    ...filter
+  }: StateFilter & { readonly since: string; readonly json: boolean },
 ): string {
   if (run === undefined || Date.parse(run.startedAt) < Date.parse(since)) {
     return json ? asJson([]) : "No run is recorded that declared any image.";
   }
-  const states = images.flatMap((image) => stateOf(run, image) ?? []);
+  const states = filterStates(
+    images.flatMap((image) => stateOf(run, image) ?? []),
+    filter,
+  );
+  if (states.length === 0 && !json) return "Nothing failed.";
   return json ? asJson(states) : stateTable(states);
 }
 

@@ -62,13 +62,19 @@ export class OpenstackCloud implements AsyncDisposable {
     this.#stack = stack;
   }
 
-  /** @param directory of the test's, which it removes */
-  static async start(directory: string): Promise<OpenstackCloud> {
+  /**
+   * @param directory of the test's, which it removes
+   * @param sizeCapBytes what Glance refuses is larger
+   */
+  static async start(
+    directory: string,
+    sizeCapBytes = largestImageBytes,
+  ): Promise<OpenstackCloud> {
     await using stack = new AsyncDisposableStack();
     const [keystonePort, glancePort] = [await freePort(), await freePort()];
     const authUrl = `http://127.0.0.1:${keystonePort}/v3`;
     const glanceUrl = `http://127.0.0.1:${glancePort}`;
-    await writeConfiguration(directory, authUrl, glancePort);
+    await writeConfiguration(directory, authUrl, glancePort, sizeCapBytes);
     await Promise.all([
       prepareKeystone(directory, authUrl),
       run("glance-manage", "--config-file", glanceConfig(directory), "db_sync"),
@@ -206,6 +212,7 @@ async function writeConfiguration(
   directory: string,
   authUrl: string,
   glancePort: number,
+  sizeCapBytes: number,
 ): Promise<void> {
   for (const name of ["fernet", "cred", "images", "staging", "tasks", "tmp"]) {
     await mkdir(join(directory, name), { recursive: true });
@@ -243,7 +250,7 @@ bind_host = 127.0.0.1
 bind_port = ${glancePort}
 workers = 0
 enabled_backends = disk:file
-image_size_cap = ${largestImageBytes}
+image_size_cap = ${sizeCapBytes}
 [database]
 connection = sqlite:///${directory}/glance.db
 [glance_store]

@@ -22,5 +22,7 @@ export function bucketPlace({
       "platforms/bucket/bucketPublicationProvider.ts",
       "BucketPublication",
     ],
+    refreshIndex: async (tree) =>
+      (await import("./publication.ts")).refreshIndex(tree),
   });
 }

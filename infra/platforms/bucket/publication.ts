@@ -14,6 +14,8 @@ import {
   type PublicationInputs,
   type Published,
   publish as publishIn,
+  refreshIndex as refreshIndexOf,
+  type TreeAddress,
   type TreePlace,
   withdraw as withdrawFrom,
 } from "../tree/publication.ts";
@@ -47,7 +49,12 @@ export async function withdraw(inputs: BucketPublicationInputs): Promise<void> {
   return withdrawFrom(placeOf(inputs), inputs);
 }
 
-function placeOf({ root, store }: BucketPublicationInputs): TreePlace {
+/** See {@link refreshIndexOf}. */
+export async function refreshIndex(tree: TreeAddress): Promise<void> {
+  return refreshIndexOf(placeOf(tree));
+}
+
+function placeOf({ root, store }: TreeAddress): TreePlace {
   const identity = bucketIdentity(root);
   const digest = createHash("sha256").update(identity).digest("hex");
   const { prefix, ...access } = bucketPlaceOf(root);

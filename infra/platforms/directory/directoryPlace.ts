@@ -16,5 +16,7 @@ export function directoryPlace({ path, formats }: DirectoryConfig): Place {
       "platforms/directory/directoryPublicationProvider.ts",
       "DirectoryPublication",
     ],
+    refreshIndex: async (tree) =>
+      (await import("./publication.ts")).refreshIndex(tree),
   });
 }

@@ -9,6 +9,8 @@ import {
   type PublicationInputs,
   type Published,
   publish as publishIn,
+  refreshIndex as refreshIndexOf,
+  type TreeAddress,
   type TreePlace,
   withdraw as withdrawFrom,
 } from "../tree/publication.ts";
@@ -34,10 +36,15 @@ export function withdraw(inputs: DirectoryPublicationInputs): Promise<void> {
   return explained("withdraw from", inputs, withdrawFrom);
 }
 
-async function explained<T>(
+/** See {@link refreshIndexOf}. */
+export function refreshIndex(tree: TreeAddress): Promise<void> {
+  return explained("write the index of", tree, refreshIndexOf);
+}
+
+async function explained<T, Inputs extends TreeAddress>(
   attempt: string,
-  inputs: DirectoryPublicationInputs,
-  use: (place: TreePlace, inputs: PublicationInputs) => Promise<T>,
+  inputs: Inputs,
+  use: (place: TreePlace, inputs: Inputs) => Promise<T>,
 ): Promise<T> {
   const root = projectPath(inputs.root);
   try {
@@ -49,10 +56,7 @@ async function explained<T>(
   }
 }
 
-function placeAt(
-  root: string,
-  { store }: DirectoryPublicationInputs,
-): TreePlace {
+function placeAt(root: string, { store }: TreeAddress): TreePlace {
   const digest = createHash("sha256").update(root).digest("hex");
   return {
     platform: "directory",

@@ -62,6 +62,8 @@ export interface EbsSnapshotInputs {
   /** None while the image is one that failed and was allowed to; so is the raw image. */
   readonly version?: ImageVersion | undefined;
   readonly rawSha256?: string | undefined;
+  /** The target's name in the stack's configuration; inputs of old do not say it. */
+  readonly place?: string | undefined;
   readonly access: AwsAccess;
   readonly method: MethodName;
   readonly zeroBlocks: ZeroBlocks;

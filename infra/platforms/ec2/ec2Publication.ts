@@ -97,7 +97,7 @@ export class Ec2Publication extends pulumi.ComponentResource {
             `${name}-snapshot`,
             {
               ...{ stack, store, key, label, version, rawSha256, access },
-              ...{ method, zeroBlocks, readBack, amiName },
+              ...{ place, method, zeroBlocks, readBack, amiName },
               tags: config.tags,
               definition: definition.name,
               ...(encryption === undefined ? {} : { encryption }),

@@ -33,6 +33,7 @@ import {
   Session,
   type SessionSettings,
   usualSettings,
+  waitingFor,
 } from "../../openstack/session.ts";
 import { digestsOfFile } from "../../store/digest.ts";
 import {
@@ -46,6 +47,7 @@ import { openStore, storeDifference } from "../../store/openStore.ts";
 import type { BuildRecord, Verification } from "../../store/records.ts";
 import type { Sha256, Store } from "../../store/store.ts";
 import { claimOfAnother } from "../claim.ts";
+import { inTurn } from "../uploads.ts";
 import {
   datedName,
   fileProperties,
@@ -84,6 +86,10 @@ export interface GlanceImageInputs {
   readonly visibility: Visibility;
   /** Ids of the projects that it is shared with. */
   readonly members: readonly string[];
+  /** How many are made at once: in the cloud, and of all files that are sent anywhere. Outputs of old do not say it. */
+  readonly atOnce: { readonly inCloud: number; readonly inAll: number };
+  /** How long a cloud that does not answer is waited for; as usual when left out. */
+  readonly waitSeconds?: number | undefined;
 }
 
 /** The image; none while there is no build. */
@@ -103,13 +109,12 @@ type Published = GlanceImageInputs & {
   readonly sha256: Sha256;
 };
 
-/** Pulumi starts all at once: those that go to one cloud share a line, and a slow cloud holds up no other. */
-const uploadsPerCloud = 2;
+/** Pulumi starts all at once: those that go to one cloud wait for each other, and a slow cloud holds up no other. */
 const limits = new Map<string, LimitFunction>();
 
-function limitOf(access: CloudAccess): LimitFunction {
+function limitOf({ access, atOnce }: GlanceImageInputs): LimitFunction {
   const name = JSON.stringify([access.cloud, access.region]);
-  const limit = limits.get(name) ?? pLimit(uploadsPerCloud);
+  const limit = limits.get(name) ?? pLimit(atOnce.inCloud);
   limits.set(name, limit);
   return limit;
 }
@@ -137,14 +142,17 @@ const mostIds = 1000;
 export function glanceImages(
   settings: SessionSettings,
 ): Implementation<GlanceImageInputs, GlanceImageOutputs> {
+  const openSession = ({ access, waitSeconds }: GlanceImageInputs) =>
+    Session.open(access, waitingFor(settings, waitSeconds));
+
   const provide = async (
     inputs: GlanceImageInputs,
     known?: GlanceImageOutputs,
   ): Promise<GlanceImageOutputs> => {
     if (!isPublished(inputs)) return { ...inputs, sentBytes: 0, problems: [] };
-    return limitOf(inputs.access)(() =>
+    return limitOf(inputs)(() =>
       withImageLock(inputs, async () => {
-        const session = await Session.open(inputs.access, settings);
+        const session = await openSession(inputs);
         return new Provision(inputs, known, session).run();
       }),
     );
@@ -161,7 +169,7 @@ export function glanceImages(
       if (outputs.imageId === undefined || !isPublished(outputs)) {
         return undefined;
       }
-      const session = await Session.open(outputs.access, settings);
+      const session = await openSession(outputs);
       const api = new ImageApi(session);
       const image = await api.find(outputs.imageId);
       if (image === undefined || !isOriginal(image)) return undefined;
@@ -219,7 +227,7 @@ export function glanceImages(
             await removePublication(store, id);
           }
         }
-        const session = await Session.open(outputs.access, settings);
+        const session = await openSession(outputs);
         const api = new ImageApi(session);
         const ours = await originals(api, outputs);
         for (const { id } of ours) await api.remove(id);
@@ -446,13 +454,15 @@ class Provision {
   }
 
   async #send(id: string, path: string, sizeBytes: number): Promise<Digests> {
-    this.#tell(`sending ${Math.ceil(sizeBytes / 1024 ** 2)} MiB`);
     const hashes = {
       sha256: createHash("sha256"),
       sha512: createHash("sha512"),
     };
     const chunks = chunksOf(path, Object.values(hashes));
-    await this.#api.upload(id, { sizeBytes, chunks });
+    await inTurn(this.#inputs.atOnce.inAll, chunks, (chunks) => {
+      this.#tell(`sending ${Math.ceil(sizeBytes / 1024 ** 2)} MiB`);
+      return this.#api.upload(id, { sizeBytes, chunks });
+    });
     return {
       sha256: hashes.sha256.digest("hex"),
       sha512: hashes.sha512.digest("hex"),

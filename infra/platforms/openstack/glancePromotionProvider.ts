@@ -11,6 +11,7 @@ import {
   Session,
   type SessionSettings,
   usualSettings,
+  waitingFor,
 } from "../../openstack/session.ts";
 import { readPublication } from "../../store/documents.ts";
 import { openStore } from "../../store/openStore.ts";
@@ -32,6 +33,8 @@ export interface GlancePromotionInputs extends ImageSeries {
   readonly access: CloudAccess;
   /** None while there is no image, as the only one failed and was allowed to. */
   readonly imageId?: string | undefined;
+  /** How long a cloud that does not answer is waited for; as usual when left out. */
+  readonly waitSeconds?: number | undefined;
 }
 
 /** The promotion as it was made. */
@@ -50,8 +53,8 @@ const lockPatienceSeconds = 7 * 3600;
 export function glancePromotions(
   settings: SessionSettings,
 ): Implementation<GlancePromotionInputs, GlancePromotionOutputs> {
-  const apiOf = async ({ access }: GlancePromotionInputs) =>
-    new ImageApi(await Session.open(access, settings));
+  const apiOf = async ({ access, waitSeconds }: GlancePromotionInputs) =>
+    new ImageApi(await Session.open(access, waitingFor(settings, waitSeconds)));
 
   const provide = async (
     inputs: GlancePromotionInputs,

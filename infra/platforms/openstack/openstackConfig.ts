@@ -51,6 +51,18 @@ const cloudSchema = z
       )
       .default({})
       .describe("More properties of the images, or other values of usual ones"),
+    uploads: z
+      .int()
+      .positive()
+      .max(20)
+      .default(2)
+      .describe("How many images are sent to the cloud at once"),
+    waitSeconds: z
+      .int()
+      .positive()
+      .max(3600)
+      .default(300)
+      .describe("How long the cloud is waited for when it does not answer"),
   })
   .superRefine(({ visibility, projects, properties }, context) => {
     const complain = (path: string[], message: string) =>

@@ -30,7 +30,8 @@ function openstackPlace(
   target: OpenstackTarget,
   takes: (name: DefinitionName) => boolean,
 ): Place {
-  const { format, visibility, projects, properties } = target;
+  const { format, visibility, projects, properties, uploads, waitSeconds } =
+    target;
   const access = accessOf(place, target);
   const images = new Map<string, GlanceImage>();
 
@@ -44,6 +45,7 @@ function openstackPlace(
 
     publish(image) {
       const { stack, store, key, label, definition, channel } = image;
+      const atOnce = { inCloud: uploads, inAll: image.uploads.atOnce };
       const published = new GlanceImage(
         `${label}-openstack-${place}`,
         {
@@ -53,8 +55,7 @@ function openstackPlace(
           sha256: provenSha256(image),
           minDiskGiB: Math.ceil(definition.disk.sizeGiB),
           properties: { ...machineProperties(definition), ...properties },
-          visibility,
-          members: projects,
+          ...{ visibility, members: projects, atOnce, waitSeconds },
         },
         {
           parent: image.parent,
@@ -80,7 +81,7 @@ function openstackPlace(
       const { problems } = new GlancePromotion(
         `${definition.name}-openstack-${place}-newest`,
         {
-          ...{ stack, store, channel, place, access, imageId },
+          ...{ stack, store, channel, place, access, imageId, waitSeconds },
           definition: definition.name,
         },
       );

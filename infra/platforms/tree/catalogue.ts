@@ -7,6 +7,7 @@ import type {
   BuildRecord,
   PublicationRecord,
 } from "../../store/records.ts";
+import type { PlaceState } from "../placeStates.ts";
 import {
   channelDirectory,
   fileName,
@@ -101,11 +102,13 @@ export function releasesOf(
 
 /**
  * The text of index.json: all that the records say, newest first, but for what the resource was given,
- * which names paths of the machine that published; and of the newest version of each image when it was built.
+ * which names paths of the machine that published; of the newest version of each image when it was built; and what the
+ * last runs of the stacks came to in all of their places.
  */
 export function indexData(
   records: readonly PublicationRecord[],
   newest: readonly NewestImage[],
+  places: readonly PlaceState[],
 ): string {
   const builtAt = new Map(
     newest.map(({ record, build }) => [record, build?.builtAt]),
@@ -114,7 +117,8 @@ export function indexData(
     const { platform, inputs, ...said } = record;
     return { ...said, builtAt: builtAt.get(record) };
   });
-  return `${JSON.stringify({ generator, publications }, undefined, 2)}\n`;
+  const data = { generator, publications, places };
+  return `${JSON.stringify(data, undefined, 2)}\n`;
 }
 
 /** The text of each version directory's SHA512SUMS, by directory. */

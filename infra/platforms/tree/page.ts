@@ -16,6 +16,8 @@ import type {
   Package,
   PublicationRecord,
 } from "../../store/records.ts";
+import type { PlaceState } from "../placeStates.ts";
+import { placeName } from "../platform.ts";
 import type {
   CatalogueImage,
   CatalogueRelease,
@@ -106,11 +108,50 @@ interface PageRelease {
   readonly images: readonly PageImage[];
 }
 
+/** One image in one place. */
+interface PageCell {
+  /** The version there. */
+  readonly published:
+    | {
+        readonly version: string;
+        readonly channel: ImageType;
+        readonly verified: string;
+        /** When the version was built, or published where nobody knows that any more. */
+        readonly moment: Moment;
+      }
+    | undefined;
+  readonly isCurrent: boolean;
+  /** The anchor of what went wrong. */
+  readonly error: string | undefined;
+  /** The place, for those who see no columns. */
+  readonly place: string;
+}
+
+interface PageError {
+  readonly anchor: string;
+  readonly image: string;
+  readonly place: string;
+  readonly moment: Moment;
+  readonly message: string;
+}
+
+/** What is where: images by places. */
+interface PagePlaces {
+  readonly columns: readonly string[];
+  readonly rows: readonly {
+    readonly name: string;
+    /** One for each column; nothing where the image is not meant to be. */
+    readonly cells: readonly (PageCell | undefined)[];
+  }[];
+  readonly errors: readonly PageError[];
+}
+
 /** What the template gets: nothing in it is markup. */
 interface Page {
   readonly generator: string;
   readonly style: string;
   readonly releases: readonly PageRelease[];
+  readonly places: PagePlaces;
 }
 
 /** In the order in which they are offered: what each is for. */
@@ -153,12 +194,14 @@ const style = readFileSync(join(import.meta.dirname, "page.css"), "utf8");
  */
 export function indexPage(
   releases: readonly CatalogueRelease[],
+  places: readonly PlaceState[] = [],
   latestIndex = "",
 ): string {
   const page: Page = {
     generator,
     style,
     releases: releases.map((release) => pageRelease(release, latestIndex)),
+    places: pagePlaces(places),
   };
   return eta.render("./page.eta", page);
 }
@@ -307,6 +350,52 @@ function olderVersion(record: PublicationRecord): OlderVersion {
     files: [...offeredFormats, "json" as const].flatMap((suffix) =>
       linksTo(record, suffix, suffix === "json" ? "manifest" : suffix),
     ),
+  };
+}
+
+function pagePlaces(states: readonly PlaceState[]): PagePlaces {
+  const columns = [...new Set(states.map(placeName))];
+  const failing = states.filter(({ error }) => error !== undefined);
+  const anchorOf = (state: PlaceState) => `error-${failing.indexOf(state) + 1}`;
+  const images = Map.groupBy(
+    states,
+    ({ stack, definition }) => `${definition} ${stack}`,
+  );
+  const rows = [...images.values()].map((group) => ({
+    name: String(group[0]?.definition),
+    cells: columns.map((place) => {
+      const state = group.find((each) => placeName(each) === place);
+      return state && pageCell(state, anchorOf(state));
+    }),
+  }));
+  const errors = failing.flatMap((state) =>
+    state.error === undefined
+      ? []
+      : [
+          {
+            anchor: anchorOf(state),
+            image: state.definition,
+            place: placeName(state),
+            moment: momentOf(state.error.at),
+            message: state.error.message,
+          },
+        ],
+  );
+  return { columns, rows, errors };
+}
+
+function pageCell(state: PlaceState, anchor: string): PageCell {
+  const { published, isCurrent, error } = state;
+  return {
+    published: published && {
+      version: published.version,
+      channel: published.channel,
+      verified: published.isVerified ? "verified" : "not verified",
+      moment: momentOf(published.builtAt ?? published.publishedAt),
+    },
+    isCurrent,
+    error: error && anchor,
+    place: placeName(state),
   };
 }
 

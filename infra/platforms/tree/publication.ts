@@ -39,19 +39,25 @@ import { SharedRuns } from "./sharedRuns.ts";
 import { type ImageSources, readSources, type WantedImage } from "./sources.ts";
 import {
   examineViews,
+  isIndexRight,
   refuseForeignViews,
+  type TreeRecords,
   viewsOf,
   writeViews,
 } from "./views.ts";
 
-/** What a resource is given. */
-export interface PublicationInputs extends WantedImage {
-  /** `organization/project/stack`. */
-  readonly stack: string;
+/** A tree, as a resource is given it. */
+export interface TreeAddress {
   /** Where the tree is, as its platform writes it. */
   readonly root: string;
   /** The store's address. */
   readonly store: string;
+}
+
+/** What a resource is given. */
+export interface PublicationInputs extends WantedImage, TreeAddress {
+  /** `organization/project/stack`. */
+  readonly stack: string;
 }
 
 /** A tree, and the store that it is made from. */
@@ -135,11 +141,25 @@ export async function examine(
 const viewExaminations = new SharedRuns<readonly string[]>();
 
 async function examineAllViews(place: TreePlace): Promise<readonly string[]> {
-  const problems = async (records: readonly PublicationRecord[]) =>
+  const problems = async (records: TreeRecords) =>
     examineViews(place.tree, await viewsOf(place, records));
   // Somebody may be about to change them.
   const isWell = (await problems(await recordsOf(place))).length === 0;
   return isWell ? [] : withRecords(place, problems);
+}
+
+/**
+ * Makes the index say what became of images in other places, too, which come to their ends at other times. Nothing is
+ * written where it does already.
+ * @throws {StoreError} when the store or the tree cannot be read or written.
+ */
+export async function refreshIndex(place: TreePlace): Promise<void> {
+  const isRight = async (records: TreeRecords) =>
+    isIndexRight(place.tree, await viewsOf(place, records));
+  if (await isRight(await recordsOf(place))) return;
+  await withRecords(place, async (records) =>
+    writeViews(place.tree, records.own, await viewsOf(place, records)),
+  );
 }
 
 /**
@@ -156,7 +176,7 @@ export function withdraw(
     publicationPatienceSeconds,
     () =>
       withRecords(place, async (records) => {
-        const own = records.find((record) => isOwn(inputs, record));
+        const own = records.own.find((record) => isOwn(inputs, record));
         if (own !== undefined) await withdrawRecord(place, records, own);
       }),
   );
@@ -168,20 +188,18 @@ async function publishSources(
   sources: ImageSources,
 ): Promise<Published> {
   const existing = await readOwnRecord(place, inputs);
-  await withRecords(place, (records) =>
-    refuseForeignViews(place.tree, records, inputs),
+  await withRecords(place, ({ own }) =>
+    refuseForeignViews(place.tree, own, inputs),
   );
   const files = await placeFiles(place, inputs, sources, existing);
   const record = recordOf(place, inputs, sources.build, files, existing);
-  await withRecords(place, async (before) => {
+  await withRecords(place, async ({ own: before, elsewhere }) => {
     const others = before.filter((each) => !isOwn(inputs, each));
     await removeFiles(place, existing, record);
     await writePublication(place.store, record);
-    await writeViews(
-      place.tree,
-      before,
-      await viewsOf(place, [...others, record]),
-    );
+    const own = [...others, record];
+    const views = await viewsOf(place, { own, elsewhere });
+    await writeViews(place.tree, before, views);
   });
   return publishedOf(record);
 }
@@ -255,11 +273,12 @@ function recordOf(
 /** The views and the files go before the record, so that whoever comes next knows what is left to do. */
 async function withdrawRecord(
   place: TreePlace,
-  records: readonly PublicationRecord[],
+  { own: records, elsewhere }: TreeRecords,
   own: PublicationRecord,
 ): Promise<void> {
   const others = records.filter((record) => record !== own);
-  await writeViews(place.tree, records, await viewsOf(place, others));
+  const views = await viewsOf(place, { own: others, elsewhere });
+  await writeViews(place.tree, records, views);
   await removeFiles(place, own, undefined);
   await removePublication(place.store, idOf(place, imageNameOf(own)));
 }
@@ -345,7 +364,7 @@ function isOwn(inputs: PublicationInputs, record: PublicationRecord): boolean {
 /** Runs `use` with the records of everything in the tree, while nobody changes them or the views. */
 function withRecords<T>(
   place: TreePlace,
-  use: (records: readonly PublicationRecord[]) => Promise<T>,
+  use: (records: TreeRecords) => Promise<T>,
 ): Promise<T> {
   return place.store.withLock(place.lock, viewsPatienceSeconds, async () =>
     use(await recordsOf(place)),
@@ -353,14 +372,14 @@ function withRecords<T>(
 }
 
 /** @throws {StoreError} when any record cannot be read. */
-async function recordsOf(
-  place: TreePlace,
-): Promise<readonly PublicationRecord[]> {
+async function recordsOf(place: TreePlace): Promise<TreeRecords> {
   const all = await listPublications(place.store);
-  return all.filter(
-    ({ platform, inputs }) =>
-      platform === place.platform && place.isRoot(inputs.root),
-  );
+  const isInTree = ({ platform, inputs }: PublicationRecord) =>
+    platform === place.platform && place.isRoot(inputs.root);
+  return {
+    own: all.filter(isInTree),
+    elsewhere: all.filter((record) => !isInTree(record)),
+  };
 }
 
 function publicationLock(

@@ -19,6 +19,11 @@ export interface TreeSettings {
   readonly formats: readonly Format[];
   /** The module of the resource, below `infra/`, and the last part of its type token. */
   readonly resource: readonly [module: string, type: string];
+  /** See {@link refreshIndex}. */
+  readonly refreshIndex: (tree: {
+    readonly root: string;
+    readonly store: string;
+  }) => Promise<void>;
 }
 
 /** A published tree, which takes every image. */
@@ -29,6 +34,7 @@ export function treePlace({
   isHere,
   formats,
   resource,
+  refreshIndex,
 }: TreeSettings): Place {
   return {
     platform,
@@ -36,6 +42,7 @@ export function treePlace({
     formatsField: `cloud-images:${platform}.formats`,
     ending: `Index page: ${shownRoot}/index.html`,
     takes: () => true,
+    conclude: (store) => refreshIndex({ root, store }),
     publish({
       stack,
       store,

@@ -6,9 +6,11 @@
 
 import { dirname } from "node:path";
 import { StoreError } from "../../errors.ts";
+import { listRuns } from "../../store/attempts.ts";
 import { readBootCheck, readBuild } from "../../store/documents.ts";
 import type { PublicationRecord } from "../../store/records.ts";
 import type { Store } from "../../store/store.ts";
+import { readPlaceStates } from "../placeStates.ts";
 import {
   type CatalogueImage,
   indexData,
@@ -41,10 +43,18 @@ export interface Views {
   readonly latest: ReadonlyMap<string, LatestDirectory>;
 }
 
-/** What the records give; what the page says about builds is read from the store. */
+/** All publications of a store. */
+export interface TreeRecords {
+  /** Those in the tree. */
+  readonly own: readonly PublicationRecord[];
+  /** Those in other places, which the index tells of. */
+  readonly elsewhere: readonly PublicationRecord[];
+}
+
+/** What the records give; what the page says about builds and runs is read from the store. */
 export async function viewsOf(
   { store, tree }: { readonly store: Store; readonly tree: PublishedTree },
-  records: readonly PublicationRecord[],
+  { own: records, elsewhere }: TreeRecords,
 ): Promise<Views> {
   const files = new Map<string, string>();
   for (const [directory, sums] of sumsByDirectory(records)) {
@@ -57,8 +67,17 @@ export async function viewsOf(
       ),
     );
     const newest = images.map((image) => image.newest);
-    files.set(indexDataName, indexData(records, newest));
-    files.set(indexPageName, indexPage(releasesOf(images), tree.latestIndex));
+    const stacks = new Set(records.map(({ stack }) => stack));
+    const runs = (await listRuns(store)).filter(({ stack }) =>
+      stacks.has(stack),
+    );
+    const all = [...records, ...elsewhere];
+    const places = await readPlaceStates(store, runs, all);
+    files.set(indexDataName, indexData(records, newest, places));
+    files.set(
+      indexPageName,
+      indexPage(releasesOf(images), places, tree.latestIndex),
+    );
   }
   return { files, latest: latestByChannel(records) };
 }
@@ -166,6 +185,19 @@ export async function examineViews(
       problems.push(`${link} is not what the records give`);
   }
   return problems;
+}
+
+/** Whether the index is what the records give. */
+export async function isIndexRight(
+  tree: PublishedTree,
+  { files }: Views,
+): Promise<boolean> {
+  for (const path of [indexDataName, indexPageName]) {
+    const text = files.get(path);
+    if (text !== undefined && (await tree.readText(path)) !== text)
+      return false;
+  }
+  return true;
 }
 
 async function removeView(tree: PublishedTree, path: string): Promise<void> {

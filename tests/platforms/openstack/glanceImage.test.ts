@@ -3,6 +3,8 @@
 import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { execa } from "execa";
 import {
   afterAll,
   afterEach,
@@ -36,6 +38,7 @@ import {
   memberPassword,
   OpenstackCloud,
 } from "../../servers/openstack.ts";
+import { startTls } from "../../servers/tlsProxy.ts";
 import {
   createElsewhere,
   impatience,
@@ -378,6 +381,10 @@ describe("an upload that goes wrong", () => {
     await expect(failure).rejects.toThrow(PublicationError);
     await expect(failure).rejects.toThrow(/its storage is full, or a quota/);
     expect(await cloud.images()).toEqual([]);
+
+    proxy.fail("PUT", upload, { kind: "answer", status: 507 });
+    await expect(made()).rejects.toThrow(/its storage is full, or a quota/);
+    expect(await cloud.images()).toEqual([]);
   });
 
   it("leaves nothing when Glance has other bytes than were sent", async () => {
@@ -408,6 +415,93 @@ describe("an upload that goes wrong", () => {
       /^The cloud gone did not .*ECONNREFUSED/,
     );
   });
+});
+
+it("is one of so many that are sent at once, to a cloud and to all", async () => {
+  const atOnce = { inCloud: 2, inAll: 3 };
+  const sent = { now: [] as string[], most: 0, mostInCloud: 0 };
+  await using others = new AsyncDisposableStack();
+  const clouds: Record<string, object> = {};
+  const proxies = await Promise.all(
+    ["east", "west"].map(async (name) => {
+      const own = others.use(await GlanceProxy.start(cloud.glanceUrl));
+      clouds[name] = cloud.entry({ image_endpoint_override: own.url });
+      const act = async () => {
+        sent.now.push(name);
+        sent.most = Math.max(sent.most, sent.now.length);
+        const inCloud = sent.now.filter((each) => each === name).length;
+        sent.mostInCloud = Math.max(sent.mostInCloud, inCloud);
+        await sleep(400);
+        sent.now.splice(sent.now.indexOf(name), 1);
+      };
+      const afterBytes = mebibyte;
+      own.fail("PUT", upload, { kind: "meanwhile", afterBytes, act }, 4);
+      return own;
+    }),
+  );
+  const file = join(directory, "many.yaml");
+  await writeFile(file, JSON.stringify({ clouds }));
+  vi.stubEnv("OS_CLIENT_CONFIG_FILE", file);
+  try {
+    const builds = await Promise.all(
+      [1, 2, 3, 4].map((number) =>
+        storeImage(store, { version: `20261121-${number}0` }),
+      ),
+    );
+    await Promise.all(
+      builds.flatMap((build) =>
+        Object.keys(clouds).map((place) =>
+          implementation.create(
+            sampleInputs(store, build, {
+              ...{ place, access: { cloud: place }, atOnce },
+            }),
+          ),
+        ),
+      ),
+    );
+  } finally {
+    vi.stubEnv("OS_CLIENT_CONFIG_FILE", cloudsFile);
+  }
+  const puts = proxies.flatMap(({ calls }) =>
+    calls.filter((call) => call.startsWith("PUT ")),
+  );
+  expect(puts).toHaveLength(8);
+  expect(sent).toEqual({ now: [], most: 3, mostInCloud: 2 });
+});
+
+it("goes to a cloud whose authority only clouds.yaml knows", async () => {
+  await using tls = await startTls(cloud, directory);
+  const clouds = {
+    trusting: tls.entry(),
+    wary: tls.entry({ cacert: undefined }),
+  };
+  const file = join(directory, "tls.yaml");
+  await writeFile(file, JSON.stringify({ clouds }));
+  vi.stubEnv("OS_CLIENT_CONFIG_FILE", file);
+  try {
+    const access = { cloud: "trusting" };
+    await expectOneRightImage(await made({ place: "trusting", access }));
+    const failure = made({ place: "wary", access: { cloud: "wary" } });
+    await expect(failure).rejects.toThrow(/certificate/);
+  } finally {
+    vi.stubEnv("OS_CLIENT_CONFIG_FILE", cloudsFile);
+  }
+});
+
+it("is seen by OpenStack's own command line", async () => {
+  const { imageId } = await made();
+  const columns = ["-c", "ID", "-c", "Name", "-c", "Status", "-f", "json"];
+  const { stdout } = await execa(
+    "/usr/bin/openstack",
+    [...["--os-cloud", "first", "image", "list", "--hidden"], ...columns],
+    { env: { OS_CLIENT_CONFIG_FILE: cloudsFile } },
+  );
+  expect(JSON.parse(stdout)).toEqual([
+    {
+      ...{ ID: imageId, Status: "active" },
+      Name: "debian-13-genericcloud-amd64-daily-20261121-1",
+    },
+  ]);
 });
 
 describe("a process that makes an image", () => {

@@ -54,6 +54,7 @@ describe("an image on its way to OpenStack", () => {
       ...{ place: "swift", access: { cloud: "other", region: "North" } },
       ...{ format: "qcow2", visibility: "private", members: [] },
       properties: { hw_firmware_type: "uefi" },
+      ...{ atOnce: { inCloud: 2, inAll: 8 }, waitSeconds: 300 },
     });
     const depends = ({ dependencies }: Declared) =>
       dependencies.map((name) => name.replace(/^.*amd64-[0-9a-f]{12}-/, ""));

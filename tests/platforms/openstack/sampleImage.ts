@@ -75,6 +75,7 @@ export function sampleInputs(
     properties: { ...machineProperties(definition), team: "images" },
     visibility: "private",
     members: [],
+    atOnce: { inCloud: 2, inAll: 8 },
     ...changes,
   };
 }

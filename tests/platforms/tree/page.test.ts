@@ -1,14 +1,22 @@
 import { existsSync } from "node:fs";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { publish } from "../../../infra/platforms/directory/publication.ts";
+import type { ImageVersion } from "../../../infra/definitions/definition.ts";
+import {
+  publish,
+  refreshIndex,
+} from "../../../infra/platforms/directory/publication.ts";
+import { writePlaceFailure, writeRun } from "../../../infra/store/attempts.ts";
 import { DirectoryStore } from "../../../infra/store/directoryStore.ts";
+import { writePublication } from "../../../infra/store/documents.ts";
 import {
   type SampleImage,
+  sampleDefinition,
+  sampleKey,
   storeBuild,
   usualFormats,
 } from "../../store/records.ts";
@@ -44,6 +52,8 @@ beforeAll(async () => {
   top = await mkdtemp(join(memory, "page-"));
   root = join(top, "public");
   for (const sample of samples) await publishSample(sample);
+  await recordRun();
+  await refreshIndex({ root, store: join(top, "store") });
   browser = await chromium.launch({
     executablePath: "/usr/bin/chromium",
     args: [
@@ -65,8 +75,7 @@ async function publishSample(sample: SampleImage) {
   const store = new DirectoryStore(join(top, "store"));
   const { key, version, definition } = await storeBuild(store, sample);
   await publish({
-    stack: "organization/cloud-images/local",
-    root,
+    ...{ stack, root },
     store: store.location,
     key,
     version,
@@ -76,6 +85,50 @@ async function publishSample(sample: SampleImage) {
     formats: usualFormats,
     firmware: definition.bootCheck.firmware,
   });
+}
+
+const stack = "organization/cloud-images/local";
+const inDirectory = { platform: "directory" };
+const inWest = { platform: "ec2", place: "west" };
+const inNorth = { platform: "openstack", place: "north" };
+
+/** The newest is in the directory and in EC2; a cloud has the one before, and has never had another image. */
+async function recordRun() {
+  const store = new DirectoryStore(join(top, "store"));
+  const images = samples
+    .filter((_, index) => index !== 1 && index !== 2)
+    .map((sample, index) => ({
+      definition: sampleDefinition(sample).name,
+      key: sampleKey(sample),
+      places: index === 2 ? [inDirectory] : [inDirectory, inWest, inNorth],
+    }));
+  const startedAt = "2026-11-21T03:00:00.000Z";
+  await writeRun(store, { stack, startedAt, images }, []);
+  const [newest = {}, before = {}] = samples;
+  const common = { stack, channel: "release", inputs: {}, files: [] } as const;
+  const publishedAt = "2026-11-21T04:00:00.000Z";
+  const verifiedAt = publishedAt;
+  for (const [place, sample] of [
+    [inWest, newest],
+    [inNorth, before],
+  ] as const) {
+    await writePublication(store, {
+      ...{ ...common, ...place, publishedAt },
+      key: sampleKey(sample),
+      version: (sample.version ?? "20261121-1") as ImageVersion,
+      definition: sampleDefinition(sample),
+      ...(place === inWest
+        ? { verification: { readBlocks: 8, allBlocks: 8, verifiedAt } }
+        : {}),
+    });
+  }
+  for (const sample of [newest, samples[3]]) {
+    await writePlaceFailure(store, {
+      ...{ ...inNorth, stack, failedAt: publishedAt },
+      definition: sampleDefinition(sample).name,
+      message: `The cloud north is full. ${hostile.description}`,
+    });
+  }
 }
 
 interface Opening {
@@ -118,8 +171,9 @@ describe("the index page", () => {
     expect(await page.locator("h2").allInnerTexts()).toEqual([
       "Debian 13 trixie, release",
       "Debian 12 bookworm, release",
+      "Where each image is",
     ]);
-    expect(await page.locator("h3").allInnerTexts()).toEqual([
+    expect(await page.locator("article h3").allInnerTexts()).toEqual([
       "debian-13-genericcloud-amd64",
       "debian-13-nocloud-amd64",
       "debian-12-genericcloud-amd64",
@@ -146,6 +200,58 @@ describe("the index page", () => {
       /BIOS.*emulated 1\.2 s 4\.9 s 11\.3 s 27\.4 s 31\.0 s console screenshot JUnit/,
     );
     await page.close();
+  });
+
+  it("shows which place has what of each image, and what went wrong there", async () => {
+    const { page } = await open({ now: "2026-11-24T03:12:45.000Z" });
+    const table = page.locator(".places");
+    expect(await table.locator("thead th").allInnerTexts()).toEqual([
+      ...["Image", "directory", "ec2 west", "openstack north"],
+    ]);
+    const rows = await table.locator("tbody tr").all();
+    const cells = await Promise.all(
+      rows.map(async (row) =>
+        (await row.locator("th, td").allInnerTexts()).map((text) =>
+          text.split(/\s+/).join(" ").trim(),
+        ),
+      ),
+    );
+    const there = "20261121-1 release, verified 3 days ago";
+    expect(cells).toEqual([
+      [
+        ...["debian-13-genericcloud-amd64", there, there],
+        "20261119-2 release, not verified, behind 3 days ago failed",
+      ],
+      [
+        ...["debian-13-nocloud-amd64", there],
+        ...["not there", "not there failed"],
+      ],
+      [
+        "debian-12-genericcloud-amd64",
+        ...["20261120-1 release, verified 3 days ago", "", ""],
+      ],
+    ]);
+    const errors = page.locator("ul.errors li");
+    expect(await errors.first().innerText()).toContain(
+      "debian-13-genericcloud-amd64 in openstack north, 21 November 2026, 2 days ago",
+    );
+    expect(await errors.first().innerText()).toContain(
+      `The cloud north is full. ${hostile.description}`,
+    );
+    await page.close();
+  });
+
+  it("is not written again while it says what there is", async () => {
+    const path = join(root, "index.html");
+    const { mtimeNs } = await stat(path, { bigint: true });
+    await refreshIndex({ root, store: join(top, "store") });
+    expect((await stat(path, { bigint: true })).mtimeNs).toBe(mtimeNs);
+    const data = JSON.parse(await readFile(join(root, "index.json"), "utf8"));
+    expect(data.places).toHaveLength(7);
+    expect(data.places[2]).toMatchObject({
+      ...{ ...inNorth, isCurrent: false, published: { isVerified: false } },
+      error: { at: "2026-11-21T04:00:00.000Z" },
+    });
   });
 
   it("links to nothing that is not there", async () => {
