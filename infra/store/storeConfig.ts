@@ -2,9 +2,9 @@
 
 import { z } from "zod";
 import {
-  type BucketPlace,
-  bucketPlaceSchema,
-  isBucketAddress,
+  type S3Place,
+  s3Addresses,
+  s3PlaceSchema,
 } from "../aws/bucketAddress.ts";
 
 export const storeConfigSchema = z
@@ -14,11 +14,11 @@ export const storeConfigSchema = z
       .min(1)
       .regex(/^[^\0\n]+$/, "must be a path")
       .refine(
-        (path) => !isBucketAddress(path),
+        (path) => !s3Addresses.is(path),
         "must be a path; a bucket is `s3`, with its name and region",
       )
       .optional(),
-    s3: bucketPlaceSchema.optional(),
+    s3: s3PlaceSchema.optional(),
   })
   .refine(
     ({ directory, s3 }) => (directory === undefined) !== (s3 === undefined),
@@ -30,4 +30,4 @@ export const storeConfigSchema = z
 /** A directory, or a bucket. */
 export type StoreConfig =
   | { readonly directory: string; readonly s3?: undefined }
-  | { readonly directory?: undefined; readonly s3: BucketPlace };
+  | { readonly directory?: undefined; readonly s3: S3Place };

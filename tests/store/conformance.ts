@@ -275,7 +275,7 @@ export function describeStore(
   });
 }
 
-/** sha256 of a text, as the store names artifacts. */
-export function sha256Of(text: string): Sha256 {
+/** sha256 of a text or of bytes, as the store names artifacts. */
+export function sha256Of(text: string | Uint8Array): Sha256 {
   return createHash("sha256").update(text).digest("hex") as Sha256;
 }

@@ -1,11 +1,7 @@
 /** Publications in a bucket: those of a tree. */
 
 import { createHash } from "node:crypto";
-import {
-  bucketIdentity,
-  bucketPlaceOf,
-  isBucketAddress,
-} from "../../aws/bucketAddress.ts";
+import { s3Addresses } from "../../aws/bucketAddress.ts";
 import { BucketObjects } from "../../aws/bucketObjects.ts";
 import { projectPath } from "../../projectPaths.ts";
 import { openStore } from "../../store/openStore.ts";
@@ -48,9 +44,9 @@ export async function withdraw(inputs: BucketPublicationInputs): Promise<void> {
 }
 
 function placeOf({ root, store }: BucketPublicationInputs): TreePlace {
-  const identity = bucketIdentity(root);
+  const identity = s3Addresses.identityOf(root);
   const digest = createHash("sha256").update(identity).digest("hex");
-  const { prefix, ...access } = bucketPlaceOf(root);
+  const { prefix, ...access } = s3Addresses.placeOf(root);
   const objects = buckets.get(root) ?? new BucketObjects(access);
   buckets.set(root, objects);
   return {
@@ -60,7 +56,7 @@ function placeOf({ root, store }: BucketPublicationInputs): TreePlace {
     lock: `bucket-${digest.slice(0, 12)}`,
     isRoot: (other) =>
       typeof other === "string" &&
-      isBucketAddress(other) &&
-      bucketIdentity(other) === identity,
+      s3Addresses.is(other) &&
+      s3Addresses.identityOf(other) === identity,
   };
 }
