@@ -1,0 +1,92 @@
+/** Clients of Google Cloud, each made from its settings. Loaded where something is done, never by a preview alone. */
+
+import { Storage } from "@google-cloud/storage";
+import { GoogleAuth, Impersonated } from "google-auth-library";
+import type { GoogleLogin } from "./access.ts";
+
+/** What every service of Google Cloud takes; what may be done is decided by roles. */
+const scopes = ["https://www.googleapis.com/auth/cloud-platform"];
+
+/** Seconds that a token for another service account is good for: the most that is allowed without asking. */
+const impersonatedSeconds = 3600;
+
+/** Attempts of one call after the first; the library waits longer and longer between them, with jitter. */
+const maxRetries = 8;
+
+/** How long one call is tried altogether. */
+const totalTimeoutSeconds = 300;
+
+/** Whether calls are signed: a token is never sent in clear without being asked to. */
+export function usesCredentials({ endpoint }: GoogleLogin): boolean {
+  return (
+    endpoint === undefined ||
+    endpoint.startsWith("https:") ||
+    process.env.GOOGLE_APPLICATION_CREDENTIALS !== undefined
+  );
+}
+
+/** Gives a call its credentials: tokens are fetched when they are needed, and anew before they expire. */
+export class Credentials {
+  readonly #auth: GoogleAuth | undefined;
+
+  /** @throws the library's error when there are no credentials at all. */
+  static async of(login: GoogleLogin): Promise<Credentials> {
+    return new Credentials(
+      usesCredentials(login) ? await authOf(login) : undefined,
+    );
+  }
+
+  private constructor(auth?: GoogleAuth) {
+    this.#auth = auth;
+  }
+
+  /** Headers of one call to an address. */
+  async headers(address: string): Promise<Record<string, string>> {
+    const headers = await this.#auth?.getRequestHeaders(address);
+    return Object.fromEntries(headers?.entries() ?? []);
+  }
+
+  /** Forgets the token: the next call has a new one. */
+  async renew(): Promise<void> {
+    const client = await this.#auth?.getClient();
+    if (client === undefined) return;
+    client.credentials = {};
+  }
+}
+
+/**
+ * Buckets and their objects.
+ *
+ * @param settings `retries: false` for callers with a patience of their own
+ */
+export async function storageClient(
+  login: GoogleLogin,
+  { retries = true }: { readonly retries?: boolean } = {},
+): Promise<Storage> {
+  const { endpoint } = login;
+  const isSigned = usesCredentials(login);
+  return new Storage({
+    ...(isSigned ? { authClient: await authOf(login) } : {}),
+    ...(endpoint === undefined
+      ? {}
+      : { apiEndpoint: endpoint, useAuthWithCustomEndpoint: isSigned }),
+    retryOptions: {
+      autoRetry: retries,
+      maxRetries,
+      totalTimeout: totalTimeoutSeconds,
+    },
+  });
+}
+
+async function authOf({ serviceAccount }: GoogleLogin): Promise<GoogleAuth> {
+  const own = new GoogleAuth({ scopes });
+  if (serviceAccount === undefined) return own;
+  return new GoogleAuth({
+    authClient: new Impersonated({
+      sourceClient: await own.getClient(),
+      targetPrincipal: serviceAccount,
+      targetScopes: scopes,
+      lifetime: impersonatedSeconds,
+    }),
+  });
+}
