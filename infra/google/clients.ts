@@ -1,6 +1,6 @@
 /** Clients of Google Cloud, each made from its settings. Loaded where something is done, never by a preview alone. */
 
-import { Storage } from "@google-cloud/storage";
+import { IdempotencyStrategy, Storage } from "@google-cloud/storage";
 import { GoogleAuth, Impersonated } from "google-auth-library";
 import type { GoogleLogin } from "./access.ts";
 
@@ -10,11 +10,17 @@ const scopes = ["https://www.googleapis.com/auth/cloud-platform"];
 /** Seconds that a token for another service account is good for: the most that is allowed without asking. */
 const impersonatedSeconds = 3600;
 
-/** Attempts of one call after the first; the library waits longer and longer between them, with jitter. */
-const maxRetries = 8;
+/** How often, after the first time, and how long one call is tried. */
+export interface StorageRetries {
+  /** The library waits longer and longer between attempts, with jitter; with 0 it leaves patience to the caller. */
+  readonly maxRetries: number;
+  readonly totalTimeoutSeconds: number;
+}
 
-/** How long one call is tried altogether. */
-const totalTimeoutSeconds = 300;
+const usualRetries: StorageRetries = {
+  maxRetries: 8,
+  totalTimeoutSeconds: 300,
+};
 
 /** Whether calls are signed: a token is never sent in clear without being asked to. */
 export function usesCredentials({ endpoint }: GoogleLogin): boolean {
@@ -54,14 +60,10 @@ export class Credentials {
   }
 }
 
-/**
- * Buckets and their objects.
- *
- * @param settings `retries: false` for callers with a patience of their own
- */
+/** Buckets and their objects. */
 export async function storageClient(
   login: GoogleLogin,
-  { retries = true }: { readonly retries?: boolean } = {},
+  { maxRetries, totalTimeoutSeconds }: StorageRetries = usualRetries,
 ): Promise<Storage> {
   const { endpoint } = login;
   const isSigned = usesCredentials(login);
@@ -71,7 +73,9 @@ export async function storageClient(
       ? {}
       : { apiEndpoint: endpoint, useAuthWithCustomEndpoint: isSigned }),
     retryOptions: {
-      autoRetry: retries,
+      autoRetry: maxRetries > 0,
+      // Whatever is done here may be done twice: that a condition did not hold the second time is looked into.
+      idempotencyStrategy: IdempotencyStrategy.RetryAlways,
       maxRetries,
       totalTimeout: totalTimeoutSeconds,
     },

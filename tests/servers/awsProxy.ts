@@ -9,6 +9,8 @@ import {
   type ProxyRule,
 } from "./apiProxy.ts";
 
+import { cloudStorageError } from "./strictCloudStorage.ts";
+
 export {
   type ApiAnswer,
   type ApiCall,
@@ -78,7 +80,7 @@ function restAction(service: string, method: string, url: URL): string {
   return url.searchParams.get("x-id") ?? method;
 }
 
-/** An error as the service of a call words it. */
+/** An error as the service of a call words it: those of AWS, and those that keep objects elsewhere. */
 export function apiError(
   { service }: Pick<ApiCall, "service">,
   status: number,
@@ -95,15 +97,20 @@ export function apiError(
       ),
     };
   }
+  if (service === "gcs") return cloudStorageError(status, code, message);
   const error = `<Error><Code>${code}</Code><Message>${message}</Message></Error>`;
   const texts: Readonly<Record<string, string>> = {
+    blob: error,
     ec2: `<Response><Errors>${error}</Errors><RequestID>1</RequestID></Response>`,
     s3: error,
   };
   const text = texts[service] ?? `<ErrorResponse>${error}</ErrorResponse>`;
   return {
     status,
-    headers: { "content-type": "text/xml" },
+    headers: {
+      "content-type": service === "blob" ? "application/xml" : "text/xml",
+      ...(service === "blob" ? { "x-ms-error-code": code } : {}),
+    },
     body: Buffer.from(`<?xml version="1.0" encoding="UTF-8"?>${text}`),
   };
 }
