@@ -2,8 +2,10 @@
 
 import { createHash } from "node:crypto";
 import { s3Addresses } from "../aws/bucketAddress.ts";
+import { blobAddresses } from "../azure/blobAddress.ts";
 import type { Difference } from "../dynamic/provider.ts";
 import { UserError } from "../errors.ts";
+import { gcsAddresses } from "../google/bucketAddress.ts";
 import { projectPath } from "../projectPaths.ts";
 import type { Bucket } from "./bucket.ts";
 import { BucketStore, type BucketStoreOptions } from "./bucketStore.ts";
@@ -33,6 +35,14 @@ const services: readonly BucketService[] = [
     const { BucketObjects } = await import("../aws/bucketObjects.ts");
     return new BucketObjects(place);
   }),
+  serviceOf(gcsAddresses, async (place) => {
+    const { CloudStorageBucket } = await import("../google/bucketObjects.ts");
+    return CloudStorageBucket.open(place);
+  }),
+  serviceOf(blobAddresses, async (place) => {
+    const { BlobBucket } = await import("../azure/blobBucket.ts");
+    return BlobBucket.open(place);
+  }),
 ];
 
 /** Those that this process opened: each has its connections. */
@@ -42,8 +52,11 @@ const bucketStores = new Map<string, BucketStore>();
  * The store that a stack's configuration describes, as one text without secrets: what resources are given, and
  * {@link openStore} takes. A path, or the address of a bucket.
  */
-export function storeAddress({ directory, s3 }: StoreConfig): string {
-  return s3 === undefined ? directory : s3Addresses.of(s3);
+export function storeAddress(config: StoreConfig): string {
+  if ("s3" in config) return s3Addresses.of(config.s3);
+  if ("gcs" in config) return gcsAddresses.of(config.gcs);
+  if ("azureBlob" in config) return blobAddresses.of(config.azureBlob);
+  return config.directory;
 }
 
 /** The store at an address: a bucket, or a directory, of which a relative one counts from the repository's root. */

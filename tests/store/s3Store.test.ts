@@ -59,6 +59,7 @@ describeBucketStore("a store in a bucket of S3", {
   start,
   leavesUploads: true,
   secrets: ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"],
+  quoted: ["AWS_ACCESS_KEY_ID"],
   wrongPlaces: [
     {
       what: "there is no such bucket",
