@@ -371,8 +371,8 @@ export function describeBucketStore(
     });
 
     it("of throttling and errors that pass goes unnoticed", async () => {
-      breakBy(firstCalls(2, throttle(about(writes, "artifacts/"))));
-      breakBy(firstCalls(2, serverError(about(["HEAD"], "artifacts/"))));
+      breakBy(firstCalls(1, throttle(about(writes, "artifacts/"))));
+      breakBy(firstCalls(1, serverError(about(["HEAD"], "artifacts/"))));
       const { sha256 } = await adopt("patience");
       expect(await store.examine(sha256)).toBe("sound");
     });

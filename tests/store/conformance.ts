@@ -62,7 +62,7 @@ export function describeStore(
 
       it("may be adopted by many at once", async () => {
         const all = await Promise.all(
-          Array.from({ length: 20 }, () => adopt("many")),
+          Array.from({ length: 8 }, () => adopt("many")),
         );
         expect(new Set(all.map(({ sha256 }) => sha256)).size).toBe(1);
         expect(await store.examine(sha256Of("many"))).toBe("sound");
