@@ -33,17 +33,18 @@ export function usesCredentials({ endpoint }: GoogleLogin): boolean {
 
 /** Gives a call its credentials: tokens are fetched when they are needed, and anew before they expire. */
 export class Credentials {
-  readonly #auth: GoogleAuth | undefined;
+  readonly #login: GoogleLogin;
+  #auth: GoogleAuth | undefined;
 
   /** @throws the library's error when there are no credentials at all. */
   static async of(login: GoogleLogin): Promise<Credentials> {
-    return new Credentials(
-      usesCredentials(login) ? await authOf(login) : undefined,
-    );
+    const credentials = new Credentials(login);
+    await credentials.renew();
+    return credentials;
   }
 
-  private constructor(auth?: GoogleAuth) {
-    this.#auth = auth;
+  private constructor(login: GoogleLogin) {
+    this.#login = login;
   }
 
   /** Headers of one call to an address. */
@@ -54,9 +55,7 @@ export class Credentials {
 
   /** Forgets the token: the next call has a new one. */
   async renew(): Promise<void> {
-    const client = await this.#auth?.getClient();
-    if (client === undefined) return;
-    client.credentials = {};
+    if (usesCredentials(this.#login)) this.#auth = await authOf(this.#login);
   }
 }
 
@@ -74,16 +73,20 @@ export async function storageClient(
       : { apiEndpoint: endpoint, useAuthWithCustomEndpoint: isSigned }),
     retryOptions: {
       autoRetry: maxRetries > 0,
-      // Whatever is done here may be done twice: that a condition did not hold the second time is looked into.
-      idempotencyStrategy: IdempotencyStrategy.RetryAlways,
       maxRetries,
       totalTimeout: totalTimeoutSeconds,
+      // Whatever is done here may be done twice: that a condition did not hold the second time is looked into.
+      idempotencyStrategy: IdempotencyStrategy.RetryAlways,
     },
   });
 }
 
 async function authOf({ serviceAccount }: GoogleLogin): Promise<GoogleAuth> {
-  const own = new GoogleAuth({ scopes });
+  const own = new GoogleAuth({
+    scopes,
+    // A token that is taken back before its time is fetched anew.
+    clientOptions: { forceRefreshOnFailure: true },
+  });
   if (serviceAccount === undefined) return own;
   return new GoogleAuth({
     authClient: new Impersonated({
