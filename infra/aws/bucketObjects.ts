@@ -3,7 +3,6 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { open, stat } from "node:fs/promises";
-import { setTimeout as sleep } from "node:timers/promises";
 import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
@@ -22,35 +21,18 @@ import {
 } from "@aws-sdk/client-s3";
 import { Upload } from "@aws-sdk/lib-storage";
 import pLimit from "p-limit";
-import { StoreError } from "../errors.ts";
+import type { StoreError } from "../errors.ts";
+import type {
+  Bucket,
+  ObjectHead,
+  ObjectHeaders,
+  OpenObject,
+  WriteCondition,
+} from "../store/bucket.ts";
+import { type ObjectBody, unbroken, wholeOf } from "../store/objectReading.ts";
+import { hasFile, requireFile } from "../store/objectUpload.ts";
 import { s3Client } from "./clients.ts";
 import { type BucketAccess, s3Code, s3Failure, s3Status } from "./s3Failure.ts";
-
-/** What S3 says of an object without sending it. */
-export interface ObjectHead {
-  readonly etag: string;
-  readonly sizeBytes: number;
-  /** Texts that were given to it at upload, by lower-case names. */
-  readonly metadata: Readonly<Record<string, string>>;
-  /** What S3 computed of the bytes when it took them: see {@link checksumOfFile}. */
-  readonly checksum: string | undefined;
-}
-
-/** An object and its bytes, which come as they are read. */
-export interface OpenObject {
-  readonly etag: string;
-  readonly chunks: AsyncIterable<Uint8Array>;
-}
-
-/** What goes with an object's bytes. */
-export interface ObjectHeaders {
-  readonly metadata?: Readonly<Record<string, string>>;
-  readonly contentType?: string;
-  readonly cacheControl?: string;
-}
-
-/** When an object is written: only where there is none, or only in place of the one of that ETag. */
-export type WriteCondition = "absent" | { readonly etag: string };
 
 const mebibyte = 1024 * 1024;
 
@@ -63,10 +45,6 @@ const concurrentParts = 4;
 const concurrentCopies = 8;
 
 const firstByte = { Range: "bytes=0-0" };
-
-/** How often in a row a body that breaks off is asked for again, from where it broke. */
-const resumptions = 5;
-const resumptionPauseMilliseconds = 500;
 
 /** Bytes of a part of a file of that size: files of many GiB have larger parts. Pure. */
 export function partBytesOf(sizeBytes: number): number {
@@ -103,7 +81,9 @@ export async function checksumOfFile(path: string): Promise<string> {
   return createHash("sha256").update(Buffer.concat(parts)).digest("base64");
 }
 
-export class BucketObjects {
+/** A bucket of S3. */
+export class BucketObjects implements Bucket {
+  readonly checksumOf = checksumOfFile;
   readonly #access: BucketAccess;
   readonly #client: S3Client;
   /** Goes with every request. S3 refuses a bucket of another account than the one that is configured. */
@@ -155,10 +135,7 @@ export class BucketObjects {
     key: string,
   ): Promise<{ etag: string; bytes: Uint8Array } | undefined> {
     const found = await this.open(key);
-    if (found === undefined) return undefined;
-    const chunks: Uint8Array[] = [];
-    for await (const chunk of found.chunks) chunks.push(chunk);
-    return { etag: found.etag, bytes: Buffer.concat(chunks) };
+    return found && wholeOf(found);
   }
 
   /**
@@ -208,8 +185,7 @@ export class BucketObjects {
     condition?: WriteCondition,
   ): Promise<boolean> {
     const { size } = await stat(path);
-    const isThere = (head: ObjectHead | undefined) =>
-      head?.sizeBytes === size && head.checksum === checksum;
+    const sent = { key, sizeBytes: size, checksum };
     try {
       await new Upload({
         client: this.#client,
@@ -229,14 +205,10 @@ export class BucketObjects {
         throw this.#failure("write", key, error);
       }
       // One whose answer got lost is sent again, and fails.
-      return isThere(await this.head(key));
+      return hasFile(this, sent);
     }
-    const head = await this.head(key);
-    if (isThere(head)) return true;
-    await this.remove(key, head?.etag);
-    throw new StoreError(
-      `${this.addressOf(key)} is not what was sent: S3 has ${head?.sizeBytes ?? 0} bytes with the checksum ${head?.checksum ?? "none"}, and ${size} with ${checksum} were sent. It was removed. Run again; if it happens again, the server does not keep checksums (SHA-256) as S3 does.`,
-    );
+    await requireFile(this, sent);
+    return true;
   }
 
   /**
@@ -419,32 +391,15 @@ export class BucketObjects {
     first: GetObjectCommandOutput,
     etag: string,
   ): AsyncGenerator<Uint8Array> {
-    const allBytes = first.ContentLength ?? 0;
-    let { Body } = first;
-    let position = 0;
-    for (let failures = 0; ; ) {
-      try {
-        for await (const chunk of Body as AsyncIterable<Uint8Array>) {
-          position += chunk.length;
-          failures = 0;
-          yield chunk;
-        }
-        if (position >= allBytes) return;
-        throw Object.assign(new Error("It broke off."), { code: "ECONNRESET" });
-      } catch (error) {
-        // Behind the end there is nothing to ask for.
-        const isAtEnd = position >= allBytes;
-        if (isAtEnd || ++failures > resumptions) {
-          throw this.#failure("read", key, error);
-        }
-        await sleep(resumptionPauseMilliseconds * failures * Math.random());
-      }
-      try {
-        const range = { Range: `bytes=${position}-`, IfMatch: etag };
-        ({ Body } = await this.#get(key, range));
-      } catch (error) {
-        throw this.#failure("read", key, error);
-      }
+    const body = ({ Body }: GetObjectCommandOutput) => Body as ObjectBody;
+    try {
+      yield* unbroken(body(first), first.ContentLength ?? 0, async (position) =>
+        body(
+          await this.#get(key, { Range: `bytes=${position}-`, IfMatch: etag }),
+        ),
+      );
+    } catch (error) {
+      throw this.#failure("read", key, error);
     }
   }
 

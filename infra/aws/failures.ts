@@ -10,6 +10,20 @@ export type FailureKind = "passing" | "expired" | "quota" | "refused" | "other";
 /** Said with the whole request, the session's token included. */
 const unsigned = ["InvalidSignatureException", "SignatureDoesNotMatch"];
 
+/** Names under which the SDK says that there are no credentials at all. */
+export const noCredentialsCodes = [
+  "CredentialsProviderError",
+  "TokenProviderError",
+];
+
+/** Codes for credentials that nobody knows, or that are wrong. */
+export const wrongCredentialsCodes = [
+  "InvalidAccessKeyId",
+  "InvalidClientTokenId",
+  "UnrecognizedClientException",
+  ...unsigned,
+];
+
 /** Codes by which services of AWS say the same things. */
 const codes: Readonly<
   Record<Exclude<FailureKind, "other">, readonly string[]>
@@ -37,6 +51,7 @@ const codes: Readonly<
   expired: [
     "ExpiredToken",
     "ExpiredTokenException",
+    "InvalidToken",
     "RequestExpired",
     "TokenRefreshRequired",
   ],
@@ -54,12 +69,10 @@ const codes: Readonly<
     "AccessDenied",
     "AccessDeniedException",
     "AuthFailure",
-    "CredentialsProviderError",
-    "InvalidClientTokenId",
+    ...noCredentialsCodes,
     "OptInRequired",
-    ...unsigned,
     "UnauthorizedOperation",
-    "UnrecognizedClientException",
+    ...wrongCredentialsCodes,
   ],
 };
 

@@ -2,6 +2,12 @@
 
 import { StoreError } from "../errors.ts";
 import type { AwsAccess } from "./access.ts";
+import {
+  type FailureKind,
+  failureKind,
+  noCredentialsCodes,
+  wrongCredentialsCodes,
+} from "./failures.ts";
 
 /** Which bucket, and how it is reached. */
 export interface BucketAccess extends AwsAccess {
@@ -19,22 +25,12 @@ interface SdkError {
   readonly region: string | undefined;
 }
 
-/** Codes of S3 for credentials that are wrong, as https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html lists them. */
-const wrongCredentials = ["InvalidAccessKeyId", "SignatureDoesNotMatch"];
-const oldCredentials = ["ExpiredToken", "InvalidToken", "TokenRefreshRequired"];
-/** Names under which the SDK says that there are no credentials at all. */
-const noCredentials = ["CredentialsProviderError", "TokenProviderError"];
-const throttled = ["SlowDown", "ThrottlingException", "TooManyRequests"];
 /** S3 computed another checksum than came with the bytes. */
 const damaged = ["BadDigest", "XAmzContentChecksumMismatch"];
 const wrongRegion = [
   "PermanentRedirect",
   "AuthorizationHeaderMalformed",
   "IllegalLocationConstraintException",
-];
-const unreachable = [
-  ...["ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "EPIPE"],
-  ...["ETIMEDOUT", "EHOSTUNREACH", "ENETUNREACH", "TimeoutError"],
 ];
 
 /**
@@ -50,7 +46,7 @@ export function s3Failure(
 ): StoreError {
   if (error instanceof StoreError) return error;
   return new StoreError(
-    `It was not possible to ${attempt}: ${reasonAndCure(access, describe(error))}`,
+    `It was not possible to ${attempt}: ${reasonAndCure(access, describe(error), failureKind(error))}`,
   );
 }
 
@@ -64,7 +60,11 @@ export function s3Code(error: unknown): string {
   return describe(error).name;
 }
 
-function reasonAndCure(access: BucketAccess, error: SdkError): string {
+function reasonAndCure(
+  access: BucketAccess,
+  error: SdkError,
+  kind: FailureKind,
+): string {
   const { name, code = "", status } = error;
   const { bucket, region, endpoint } = access;
   if (name === "NoSuchBucket") {
@@ -73,13 +73,13 @@ function reasonAndCure(access: BucketAccess, error: SdkError): string {
   if (wrongRegion.includes(name) || status === 301) {
     return `the bucket ${bucket} is not in the region ${region}${error.region === undefined ? "" : `, but in ${error.region}`}. Correct the region in the stack's configuration.`;
   }
-  if (noCredentials.includes(name)) {
+  if (noCredentialsCodes.includes(name)) {
     return `no AWS credentials were found${usedBy(access)}. Log in, or set the profile in the stack's configuration; in a pipeline, let it take on the role.`;
   }
-  if (oldCredentials.includes(name)) {
+  if (kind === "expired") {
     return `the AWS credentials${usedBy(access)} have run out. Log in again and run again: what was done is kept.`;
   }
-  if (wrongCredentials.includes(name)) {
+  if (wrongCredentialsCodes.includes(name)) {
     return `S3 does not take the AWS credentials${usedBy(access)} (${name}). Correct them, and the clock of this machine if it is wrong.`;
   }
   if (status === 403) {
@@ -88,14 +88,11 @@ function reasonAndCure(access: BucketAccess, error: SdkError): string {
   if (damaged.includes(name)) {
     return `the bytes that arrived are not those that were sent (${name}). Nothing was kept of them. Run again; if it happens again, look at the memory of this machine and at a proxy on the way.`;
   }
-  if (throttled.includes(name) || status === 429 || status === 503) {
-    return `S3 kept asking to slow down (${name}). Run again in a few minutes: what was done is kept.`;
-  }
-  if (status !== undefined && status >= 500) {
-    return `S3 kept failing (${name}, status ${status}${requestOf(error)}). Run again: what was done is kept.`;
-  }
-  if (unreachable.includes(code) || unreachable.includes(name)) {
+  if (kind === "passing" && status === undefined) {
     return `${endpoint ?? `S3 in ${region}`} cannot be reached (${code || name}). Look at the network, a proxy or the region's name, and run again: what was done is kept.`;
+  }
+  if (kind === "passing") {
+    return `S3 kept failing, or asked to slow down (${name}, status ${status}${requestOf(error)}). Run again in a few minutes: what was done is kept.`;
   }
   return `${name}: ${withoutKeys(error.message)}${requestOf(error)}. Put that right and run again.`;
 }

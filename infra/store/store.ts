@@ -1,6 +1,6 @@
 /**
  * What a store can do, whatever it is kept in. Artifacts are addressed by their sha256 and never
- * change; documents are small texts with a name. Two drivers exist: a directory and a bucket of S3.
+ * change; documents are small texts with a name. Two drivers exist: a directory, and a bucket of S3, Google or Azure.
  */
 
 /** sha256 of a file's bytes, 64 lower-case hex digits. */

@@ -17,8 +17,11 @@ TOOLS="$PROJECT/.tools"
 . "$LIBRARY/engine.sh"
 # shellcheck source=scripts/lib/python.sh
 . "$LIBRARY/python.sh"
+# shellcheck source=scripts/lib/azurite.sh
+. "$LIBRARY/azurite.sh"
 
-# set_up LIST…: has everything ready that the package lists name, and Node, the engine and node_modules.
+# set_up LIST…: has everything ready that the package lists name, and Node, the engine and node_modules. The list azurite
+# has that server and nothing else.
 set_up() {
   require_debian
   look_for_what_is_missing "$@"
@@ -32,23 +35,29 @@ set_up() {
   export PATH="$ENGINE_DIRECTORY:$NODE_DIRECTORY:$PATH"
 }
 
-# Fills MISSING_PACKAGES, and leaves NODE_DIRECTORY, ENGINE_DIRECTORY, NODE_MODULES, PYTHON_PROGRAMS or ID_RANGE empty
-# where they are missing.
+# Fills MISSING_PACKAGES, and leaves NODE_DIRECTORY, ENGINE_DIRECTORY, NODE_MODULES, PYTHON_PROGRAMS, AZURITE or ID_RANGE
+# empty where they are missing.
 look_for_what_is_missing() {
-  local names lists=("${@/#/$PROJECT/scripts/packages/}")
-  readarray -t names < <(list_packages "${lists[@]/%/.txt}")
+  local list names lists=()
+  for list in "$@"; do
+    if [[ "$list" != azurite ]]; then lists+=("$PROJECT/scripts/packages/$list.txt"); fi
+  done
+  readarray -t names < <(list_packages "${lists[@]}")
   readarray -t MISSING_PACKAGES < <(list_missing_packages "${names[@]}")
   NODE_DIRECTORY="$(find_node)" || NODE_DIRECTORY=
   ENGINE_DIRECTORY="$(find_engine)" || ENGINE_DIRECTORY=
   NODE_MODULES="$(find_node_modules)" || NODE_MODULES=
   PYTHON_PROGRAMS=
   if find_python_programs "$@"; then PYTHON_PROGRAMS="$TOOLS/python"; fi
+  AZURITE=
+  if find_azurite "$@"; then AZURITE="$TOOLS/azurite"; fi
   ID_RANGE="$(find_id_range)" || ID_RANGE=
 }
 
 is_anything_missing() {
   ((${#MISSING_PACKAGES[@]} > 0)) ||
-    [[ -z "$NODE_DIRECTORY" || -z "$ENGINE_DIRECTORY" || -z "$NODE_MODULES" || -z "$PYTHON_PROGRAMS" || -z "$ID_RANGE" ]]
+    [[ -z "$NODE_DIRECTORY" || -z "$ENGINE_DIRECTORY" || -z "$NODE_MODULES" || -z "$PYTHON_PROGRAMS" ||
+      -z "$AZURITE" || -z "$ID_RANGE" ]]
 }
 
 # describe_what_is_missing LIST…
@@ -75,6 +84,9 @@ describe_what_is_missing() {
   if [[ -z "$PYTHON_PROGRAMS" ]]; then
     printf '\n  in .tools/python: %s' "$(list_requirements "$@" | paste --serial --delimiters ' ')"
   fi
+  if [[ -z "$AZURITE" ]]; then
+    printf '\n  in .tools/azurite: what scripts/packages/azurite/package-lock.json names'
+  fi
 }
 
 # Runs in a subshell: its lock and its temporary directories end with it. A second set-up of the same
@@ -98,6 +110,7 @@ install_what_is_missing() {
   if [[ -z "$NODE_MODULES" ]]; then install_node_modules; fi
   if [[ -z "$ENGINE_DIRECTORY" ]]; then install_engine; fi
   if [[ -z "$PYTHON_PROGRAMS" ]]; then install_python_programs "$@"; fi
+  if [[ -z "$AZURITE" ]]; then install_azurite; fi
 }
 
 # make_incoming: a new directory beside the tools, on the same file system, to be moved from in one step.

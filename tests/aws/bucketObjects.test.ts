@@ -15,35 +15,27 @@ import {
 } from "../../infra/aws/bucketObjects.ts";
 import { StoreError } from "../../infra/errors.ts";
 import { refuse } from "../servers/awsFaults.ts";
-import { AwsProxy } from "../servers/awsProxy.ts";
-import { makeBucket } from "../servers/bucket.ts";
-import type { LocalServer } from "../servers/localServer.ts";
-import { startMoto } from "../servers/moto.ts";
-import { StrictS3 } from "../servers/strictS3.ts";
+import { StrictBucket } from "../servers/bucket.ts";
 
 const mebibyte = 1024 * 1024;
 
 let top: string;
-let moto: LocalServer;
-let proxy: AwsProxy;
+let server: StrictBucket;
 let client: S3Client;
 let objects: BucketObjects;
 const faults: (() => void)[] = [];
 
 beforeAll(async () => {
   top = await mkdtemp(join(tmpdir(), "bucket-objects-"));
-  moto = await startMoto(top);
-  proxy = await AwsProxy.start(moto.url, [new StrictS3("eu-central-1")]);
-  const { access, ...made } = await makeBucket(moto.url, "bucket");
-  client = made.client;
-  objects = new BucketObjects({ ...access, endpoint: proxy.url });
+  server = await StrictBucket.start("bucket");
+  client = server.client;
+  objects = new BucketObjects(server.access);
 });
 afterEach(() => {
   for (const mend of faults.splice(0)) mend();
 });
 afterAll(async () => {
-  await proxy?.[Symbol.asyncDispose]();
-  await moto?.[Symbol.asyncDispose]();
+  await server?.[Symbol.asyncDispose]();
   await rm(top, { recursive: true, force: true });
 });
 
@@ -106,7 +98,7 @@ describe("an object", () => {
     await upload("original", randomBytes(9 * mebibyte));
     const isPart = ({ headers }: { headers: Record<string, string> }) =>
       "x-amz-copy-source-range" in headers;
-    faults.push(proxy.add(refuse(isPart, "AccessDenied", "No.", 403)));
+    faults.push(server.proxy.add(refuse(isPart, "AccessDenied", "No.", 403)));
     await expect(objects.copy("original", "half")).rejects.toThrow(StoreError);
     expect(await objects.head("half")).toBeUndefined();
     expect(await unfinished()).toBe(0);
@@ -134,15 +126,15 @@ describe("an object", () => {
     const keys = ["many/1", "many/2", "many/3", "many/4", "many/5"];
     for (const key of keys) await objects.write(key, "");
     faults.push(
-      proxy.add({
+      server.proxy.add({
         matches: ({ parameters }) => parameters.get("list-type") === "2",
         act: (call, forward) =>
           forward({ ...call, path: `${call.path}&max-keys=2` }),
       }),
     );
-    proxy.forget();
+    server.proxy.forget();
     expect(await objects.list("many/")).toEqual(keys);
-    expect(proxy.calls).toHaveLength(3);
+    expect(server.proxy.calls).toHaveLength(3);
   });
 });
 

@@ -130,6 +130,22 @@ describe("the list of what will be installed", () => {
     );
   });
 
+  it("has Azurite only where that is asked for, and its lock has changed", async () => {
+    const lock = "scripts/packages/azurite/package-lock.json";
+    const checkout = await makeCheckout({ [lock]: "{}" });
+    const find = async (...lists: readonly string[]) =>
+      (await runBash(checkout, `find_azurite ${lists.join(" ")}`)).exitCode;
+    expect(await find("up", "test")).toBe(0);
+    expect(await find("up", "azurite")).toBe(1);
+    await runBash(
+      checkout,
+      'mkdir -p "$TOOLS/azurite"; hash_azurite_lock >"$TOOLS/azurite/installed"',
+    );
+    expect(await find("azurite")).toBe(0);
+    await writeFiles(checkout, { [lock]: "{ }" });
+    expect(await find("azurite")).toBe(1);
+  });
+
   it("has node_modules again when package-lock.json has changed", async () => {
     const checkout = await makeCheckout({ "package-lock.json": "{}" });
     const stamp = `mkdir -p node_modules; hash_package_lock >node_modules/.installed-from`;

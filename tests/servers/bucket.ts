@@ -1,8 +1,18 @@
-/** A bucket on a local server that speaks S3, and a way to meddle with it behind the program's back. */
+/** A bucket on moto, behind a proxy that is strict where moto is not, and a way to meddle with it behind the program's back. */
 
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { CreateBucketCommand, type S3Client } from "@aws-sdk/client-s3";
 import { s3Client } from "../../infra/aws/clients.ts";
 import type { BucketAccess } from "../../infra/aws/s3Failure.ts";
+import { AwsProxy } from "./awsProxy.ts";
+import type { LocalServer } from "./localServer.ts";
+import { startMoto } from "./moto.ts";
+import { StrictS3 } from "./strictS3.ts";
+
+/** Where all buckets of tests are. */
+const region = "eu-central-1";
 
 /** Any credentials will do for moto; no real ones are looked for. */
 export function useTestCredentials(): void {
@@ -18,7 +28,7 @@ export async function makeBucket(
   bucket: string,
 ): Promise<{ readonly access: BucketAccess; readonly client: S3Client }> {
   useTestCredentials();
-  const access = { bucket, region: "eu-central-1", endpoint };
+  const access = { bucket, region, endpoint };
   const client = s3Client(access);
   const LocationConstraint = access.region as "eu-central-1";
   await client.send(
@@ -28,4 +38,41 @@ export async function makeBucket(
     }),
   );
   return { access, client };
+}
+
+/** The servers, with one bucket; disposing of them ends them, and removes what they kept. */
+export class StrictBucket implements AsyncDisposable {
+  readonly moto: LocalServer;
+  readonly proxy: AwsProxy;
+  /** Past the proxy. */
+  readonly client: S3Client;
+  /** Through the proxy. */
+  readonly access: BucketAccess;
+  readonly #directory: string;
+
+  private constructor(
+    servers: Pick<StrictBucket, "moto" | "proxy" | "client">,
+    bucket: string,
+    directory: string,
+  ) {
+    this.moto = servers.moto;
+    this.proxy = servers.proxy;
+    this.client = servers.client;
+    this.access = { bucket, region, endpoint: servers.proxy.url };
+    this.#directory = directory;
+  }
+
+  static async start(bucket: string): Promise<StrictBucket> {
+    const directory = await mkdtemp(join(tmpdir(), "moto-bucket-"));
+    const moto = await startMoto(directory);
+    const proxy = await AwsProxy.start(moto.url, [new StrictS3(region)]);
+    const { client } = await makeBucket(moto.url, bucket);
+    return new StrictBucket({ moto, proxy, client }, bucket, directory);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.proxy[Symbol.asyncDispose]();
+    await this.moto[Symbol.asyncDispose]();
+    await rm(this.#directory, { recursive: true, force: true });
+  }
 }

@@ -1,14 +1,12 @@
 /** A cloud of Keystone and Glance, as Debian packages them: one user in a project, and an administrator. */
 
 import { randomBytes } from "node:crypto";
-import { once } from "node:events";
 import { mkdir, writeFile } from "node:fs/promises";
-import type { AddressInfo } from "node:net";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
+import { freePort } from "./freePort.ts";
 import { type LocalServer, startServer } from "./localServer.ts";
 
 const systemPath = "/usr/sbin:/usr/bin:/sbin:/bin";
@@ -189,15 +187,6 @@ function glanceConfig(directory: string): string {
 
 function keystoneConfig(directory: string): string {
   return join(directory, "keystone.conf");
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }
 
 async function run(command: string, ...args: readonly string[]): Promise<void> {

@@ -41,7 +41,48 @@ describe("the address of a store", () => {
     );
   });
 
+  it.each<[string, object, string, string]>([
+    [
+      "of Cloud Storage",
+      { gcs: { bucket: "images.example.org", prefix: "team/a" } },
+      "gs://images.example.org/team/a",
+      "gs://images.example.org/team/a",
+    ],
+    [
+      "of Cloud Storage, as another account",
+      {
+        gcs: {
+          bucket: "images",
+          serviceAccount: "ci@example.iam.gserviceaccount.com",
+        },
+      },
+      "gs://images?serviceAccount=ci%40example.iam.gserviceaccount.com",
+      "gs://images",
+    ],
+    [
+      "of Azure",
+      {
+        azureBlob: {
+          ...{ account: "example1", container: "images", prefix: "team/a" },
+          ...{ secretFrom: "THE_KEY", endpoint: "http://127.0.0.1:1/x" },
+        },
+      },
+      "az://example1/images/team/a?endpoint=http%3A%2F%2F127.0.0.1%3A1%2Fx&secretFrom=THE_KEY",
+      "az://example1/images/team/a",
+    ],
+  ])("names a bucket %s", (_, config, text, location) => {
+    expect(address(config)).toBe(text);
+    expect(openStore(text).location).toBe(location);
+    expect(openStore(text)).toBe(openStore(text));
+  });
+
   it.each([
+    "gs://a",
+    "gs://images?project=x",
+    "gs://images/a//b",
+    "az://example1",
+    "az://Example1/images",
+    "az://example1/images?key=x",
     "s3://images",
     "s3://images/a//b?region=eu-central-1",
     "s3://images?region=eu-central-1&password=x",
@@ -64,6 +105,16 @@ describe("the address of a store", () => {
     for (const other of [{ prefix: "a" }, { endpoint: "https://other" }]) {
       expect(changed(other)).toEqual({ ...same, replaces: ["store"] });
     }
+    expect(storeDifference("gs://images", before).replaces).toEqual(["store"]);
+    expect(
+      storeDifference(
+        "az://example1/images",
+        "az://example1/images?secretFrom=K",
+      ),
+    ).toEqual({ ...same, updates: ["store"] });
+    expect(
+      storeDifference("az://example1/images", "az://example2/images"),
+    ).toEqual({ ...same, replaces: ["store"] });
     expect(storeDifference("store", before).replaces).toEqual(["store"]);
     expect(storeDifference("store", "other").replaces).toEqual(["store"]);
   });
@@ -71,8 +122,44 @@ describe("the address of a store", () => {
 
 describe("a store in the configuration", () => {
   it.each<[string, unknown, RegExp]>([
-    ["none", {}, /either a directory or s3/],
-    ["two", { directory: "a", s3: { bucket: "abc", region } }, /either/],
+    ["none", {}, /one of directory, s3, gcs and azureBlob/],
+    ["two", { directory: "a", s3: { bucket: "abc", region } }, /one of/],
+    [
+      "two buckets",
+      {
+        gcs: { bucket: "abc" },
+        azureBlob: { account: "abc", container: "abc" },
+      },
+      /one of/,
+    ],
+    ["an address as a path", { directory: "az://a/b" }, /a bucket is/],
+    [
+      "a bucket like an address",
+      { s3: { bucket: "192.168.5.4", region } },
+      /name of a bucket/,
+    ],
+    [
+      "a bucket of two dots",
+      { s3: { bucket: "a..b", region } },
+      /name of a bucket/,
+    ],
+    ["a name of Google's", { gcs: { bucket: "google-a" } }, /name of a bucket/],
+    ["no account", { azureBlob: { container: "abc" } }, /account/],
+    [
+      "a bad account",
+      { azureBlob: { account: "a-b", container: "abc" } },
+      /name of a storage account/,
+    ],
+    [
+      "a bad container",
+      { azureBlob: { account: "abc", container: "a--b" } },
+      /name of a container/,
+    ],
+    [
+      "a secret of Azure",
+      { azureBlob: { account: "abc", container: "abc", accountKey: "x" } },
+      /accountKey/,
+    ],
     ["an address as a path", { directory: "s3://abc" }, /a bucket is `s3`/],
     ["no region", { s3: { bucket: "abc" } }, /region/],
     ["a bad bucket", { s3: { bucket: "ABC", region } }, /name of a bucket/],
@@ -87,16 +174,18 @@ describe("a store in the configuration", () => {
   });
 });
 
-it("loads AWS's SDK for nobody who does not use a bucket", () => {
+it("loads no cloud's SDK for anybody who does not use a bucket", () => {
   const program = (use: string) => `
     import { registerHooks } from "node:module";
     const loaded = [];
     registerHooks({ resolve: (name, context, next) => {
-      if (name.startsWith("@aws-sdk/")) loaded.push(name);
+      if (/^@(aws-sdk|azure|google-cloud)\\//.test(name)) loaded.push(name);
       return next(name, context);
     } });
     await import("./infra/program.ts");
     const { openStore } = await import("./infra/store/openStore.ts");
+    openStore("gs://images");
+    openStore("az://example1/images");
     const store = openStore("s3://images?region=eu-central-1&endpoint=http%3A%2F%2F127.0.0.1%3A9");
     await openStore(".cache/no-such-store").list("");
     ${use}

@@ -1,34 +1,24 @@
 /** An AWS account in a stack's configuration: what it needs before anything can be published to it. */
 
 import { z } from "zod";
+import { prefixSchema } from "../../store/placeAddress.ts";
 import { awsAccessSchema } from "../access.ts";
+import { bucketNameSchema } from "../bucketAddress.ts";
 
 const regionSchema = awsAccessSchema.shape.region;
 
 /** Days: an upload takes hours at most, and somebody notices within a month that something is missing. */
 const defaults = { abandonedUploads: 3, oldVersions: 30 } as const;
 
-const prefixSchema = z
-  .string()
-  .regex(
-    /^[\w.-]+(\/[\w.-]+)*$/,
-    "must be a path without a slash at either end",
-  );
-
 const bucketSchema = z.strictObject({
-  name: z
-    .string()
-    .regex(
-      /^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$/,
-      "must be the name of a bucket: 3 to 63 lower-case letters, digits and hyphens",
-    ),
-  prefix: prefixSchema
-    .optional()
-    .describe("Where in the bucket the roles may work; in all of it else"),
+  name: bucketNameSchema,
+  prefix: prefixSchema.describe(
+    "Where in the bucket the roles may work; in all of it else",
+  ),
   published: z
     .strictObject({
       // Without one, CloudFront would show a store beside the tree as well.
-      prefix: prefixSchema.describe("Where in the bucket the tree is"),
+      prefix: prefixSchema.unwrap().describe("Where in the bucket the tree is"),
       distributions: z
         .array(
           z

@@ -2,17 +2,15 @@
 
 import type { z } from "zod";
 import { awsAccessSchema } from "../../aws/access.ts";
-import {
-  bucketNameSchema,
-  bucketPrefixSchema,
-} from "../../aws/bucketAddress.ts";
+import { bucketNameSchema } from "../../aws/bucketAddress.ts";
+import { prefixSchema } from "../../store/placeAddress.ts";
 import { publishedFormatsSchema } from "../tree/treeConfig.ts";
 
 /** What a stack's configuration says under `bucket`. */
 export const bucketConfigSchema = awsAccessSchema
   .extend({
     name: bucketNameSchema,
-    prefix: bucketPrefixSchema,
+    prefix: prefixSchema,
     formats: publishedFormatsSchema,
   })
   .describe("The published tree in a bucket, for whatever serves that");

@@ -1,6 +1,6 @@
 /** A bucket as a place of a stack. */
 
-import { bucketAddress, bucketName } from "../../aws/bucketAddress.ts";
+import { s3Addresses } from "../../aws/bucketAddress.ts";
 import type { Place } from "../platform.ts";
 import { treePlace } from "../tree/treePlace.ts";
 import type { BucketConfig } from "./bucketConfig.ts";
@@ -14,8 +14,8 @@ export function bucketPlace({
   const place = { bucket, ...access };
   return treePlace({
     platform: "bucket",
-    root: bucketAddress(place),
-    shownRoot: bucketName(place),
+    root: s3Addresses.of(place),
+    shownRoot: s3Addresses.shown(place),
     isHere: false,
     formats,
     resource: [

@@ -1,6 +1,7 @@
 /** What stands behind publications in a bucket. */
 
-import { bucketIdentity, placeDifference } from "../../aws/bucketAddress.ts";
+import { s3Addresses } from "../../aws/bucketAddress.ts";
+import { placeDifference } from "../../store/placeAddress.ts";
 import { implementationFor } from "../tree/publicationProvider.ts";
 import { examine, publish, withdraw } from "./publication.ts";
 
@@ -9,5 +10,7 @@ export const implementation = implementationFor({
   examine,
   withdraw,
   rootDifference: (before, after) =>
-    placeDifference("root", before, after, bucketIdentity),
+    placeDifference("root", before, after, (root) =>
+      s3Addresses.identityOf(root),
+    ),
 });

@@ -10,14 +10,9 @@
 import { createHash } from "node:crypto";
 import { posix } from "node:path";
 import pLimit from "p-limit";
-import {
-  type BucketObjects,
-  checksumOfFile,
-  type ObjectHead,
-  partBytesOf,
-  type WriteCondition,
-} from "../../aws/bucketObjects.ts";
+import { type BucketObjects, partBytesOf } from "../../aws/bucketObjects.ts";
 import { StoreError } from "../../errors.ts";
+import type { ObjectHead, WriteCondition } from "../../store/bucket.ts";
 import type { FileDigests } from "../../store/digest.ts";
 import {
   removeEmptyDirectories,
@@ -89,7 +84,7 @@ export class BucketTree implements PublishedTree {
 
   async put(draft: string, path: string, digests: FileDigests): Promise<void> {
     const key = this.#key(path);
-    const checksum = await checksumOfFile(draft);
+    const checksum = await this.#objects.checksumOf(draft);
     const { sha256, sha512, sizeBytes } = digests;
     // Only who holds the publication's lock uploads its files: others are of processes that died.
     const isInParts = sizeBytes > partBytesOf(sizeBytes);

@@ -1,11 +1,7 @@
 /** Publications in a bucket: those of a tree. */
 
 import { createHash } from "node:crypto";
-import {
-  bucketIdentity,
-  bucketPlaceOf,
-  isBucketAddress,
-} from "../../aws/bucketAddress.ts";
+import { s3Addresses } from "../../aws/bucketAddress.ts";
 import { BucketObjects } from "../../aws/bucketObjects.ts";
 import { projectPath } from "../../projectPaths.ts";
 import { openStore } from "../../store/openStore.ts";
@@ -55,9 +51,9 @@ export async function refreshIndex(tree: TreeAddress): Promise<void> {
 }
 
 function placeOf({ root, store }: TreeAddress): TreePlace {
-  const identity = bucketIdentity(root);
+  const identity = s3Addresses.identityOf(root);
   const digest = createHash("sha256").update(identity).digest("hex");
-  const { prefix, ...access } = bucketPlaceOf(root);
+  const { prefix, ...access } = s3Addresses.placeOf(root);
   const objects = buckets.get(root) ?? new BucketObjects(access);
   buckets.set(root, objects);
   return {
@@ -67,7 +63,7 @@ function placeOf({ root, store }: TreeAddress): TreePlace {
     lock: `bucket-${digest.slice(0, 12)}`,
     isRoot: (other) =>
       typeof other === "string" &&
-      isBucketAddress(other) &&
-      bucketIdentity(other) === identity,
+      s3Addresses.is(other) &&
+      s3Addresses.identityOf(other) === identity,
   };
 }

@@ -9,12 +9,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { GetObjectCommand, ListObjectsV2Command } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { S3Store } from "../../../infra/store/s3Store.ts";
+import { s3Addresses } from "../../../infra/aws/bucketAddress.ts";
+import { openBucketStore } from "../../../infra/store/openStore.ts";
 import { EngineProject } from "../../engineProject.ts";
 import { refuse } from "../../servers/awsFaults.ts";
-import { makeBucket } from "../../servers/bucket.ts";
-import { anyCredentials, StrictAws } from "../../servers/strictAws.ts";
-import { StrictS3 } from "../../servers/strictS3.ts";
+import { StrictBucket } from "../../servers/bucket.ts";
+import { anyCredentials } from "../../servers/strictAws.ts";
 
 const image = "debian-13-tiny-amd64";
 const version = "20261121-0312";
@@ -24,14 +24,13 @@ const disk = {
   pieces: [{ at: 8 * mebibyte, content: randomBytes(mebibyte) }],
 };
 
-let aws: StrictAws;
+let server: StrictBucket;
 let builder = "";
 let project: EngineProject;
 
 beforeAll(async () => {
   Object.assign(process.env, anyCredentials);
-  aws = await StrictAws.start();
-  aws.proxy.add(new StrictS3("eu-central-1"));
+  server = await StrictBucket.start("images");
   builder = await mkdtemp(join(tmpdir(), "bucket-builder-"));
   project = new EngineProject(await mkdtemp(join(tmpdir(), "engine-project-")));
   await project.fill();
@@ -40,25 +39,25 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await project.remove();
-  await aws[Symbol.asyncDispose]();
+  await server[Symbol.asyncDispose]();
   await rm(builder, { recursive: true, force: true });
 });
 
 it("publishes what the other one built, building nothing, and fails alone where it may not write", {
   timeout: 300_000,
 }, async () => {
-  const { access, client } = await makeBucket(aws.moto.url, "images");
-  const place = { region: access.region, endpoint: aws.proxy.url };
-  const s3 = { ...place, bucket: "images", prefix: "store" };
+  const { client, access } = server;
+  const { bucket, ...place } = access;
+  const s3 = { ...access, prefix: "store" };
   await project.configure({
     store: { s3 },
     directory: { path: "public", formats: ["qcow2"] },
-    bucket: { ...place, name: "images", prefix: "public", formats: ["qcow2"] },
+    bucket: { ...place, name: bucket, prefix: "public", formats: ["qcow2"] },
   });
-  const store = new S3Store(s3, { cache: builder });
+  const store = openBucketStore(s3Addresses.of(s3), { cache: builder });
   const [build] = await project.prepareBuilds(version, disk, store);
 
-  const forbidden = aws.proxy.add(
+  const forbidden = server.proxy.add(
     refuse(
       ({ service, method, path }) =>
         service === "s3" &&

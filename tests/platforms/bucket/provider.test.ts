@@ -2,20 +2,16 @@ import { existsSync } from "node:fs";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ListObjectsV2Command, type S3Client } from "@aws-sdk/client-s3";
+import { ListObjectsV2Command } from "@aws-sdk/client-s3";
 import { execa } from "execa";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { bucketAddress } from "../../../infra/aws/bucketAddress.ts";
-import { S3Store } from "../../../infra/store/s3Store.ts";
+import { s3Addresses } from "../../../infra/aws/bucketAddress.ts";
+import { openBucketStore } from "../../../infra/store/openStore.ts";
 import {
   type DeclaredProject,
   makeDeclaredProject,
 } from "../../declaredProject.ts";
-import { AwsProxy } from "../../servers/awsProxy.ts";
-import { makeBucket } from "../../servers/bucket.ts";
-import type { LocalServer } from "../../servers/localServer.ts";
-import { startMoto } from "../../servers/moto.ts";
-import { StrictS3 } from "../../servers/strictS3.ts";
+import { StrictBucket } from "../../servers/bucket.ts";
 import {
   sampleDefinition,
   sampleKey,
@@ -23,22 +19,17 @@ import {
 } from "../../store/records.ts";
 
 let top: string;
-let moto: LocalServer;
-let proxy: AwsProxy;
-let client: S3Client;
+let server: StrictBucket;
 let project: DeclaredProject;
 
 beforeAll(async () => {
   top = await mkdtemp(join(tmpdir(), "bucket-provider-"));
-  moto = await startMoto(top);
-  proxy = await AwsProxy.start(moto.url, [new StrictS3("eu-central-1")]);
-  ({ client } = await makeBucket(moto.url, "images"));
+  server = await StrictBucket.start("images");
   project = await makeDeclaredProject();
 });
 afterAll(async () => {
   await project?.remove();
-  await proxy?.[Symbol.asyncDispose]();
-  await moto?.[Symbol.asyncDispose]();
+  await server?.[Symbol.asyncDispose]();
   await rm(top, { recursive: true, force: true });
 });
 
@@ -64,22 +55,24 @@ async function ask(
 }
 
 async function keys(prefix: string): Promise<string[]> {
-  const { Contents = [] } = await client.send(
+  const { Contents = [] } = await server.client.send(
     new ListObjectsV2Command({ Bucket: "images", Prefix: prefix }),
   );
   return Contents.flatMap(({ Key }) => Key ?? []);
 }
 
 it("an image that a build job left in a bucket is published by another machine to a bucket", async () => {
-  const access = { region: "eu-central-1", endpoint: proxy.url };
+  const access = { region: "eu-central-1", endpoint: server.proxy.url };
   const s3 = { bucket: "images", prefix: "store", ...access };
-  const builder = new S3Store(s3, { cache: join(top, "builder") });
+  const builder = openBucketStore(s3Addresses.of(s3), {
+    cache: join(top, "builder"),
+  });
   await storeBuild(builder);
 
   const tree = { bucket: "images", prefix: "public", ...access };
   const inputs = {
     stack: "organization/cloud-images/local",
-    ...{ root: bucketAddress(tree), store: bucketAddress(s3) },
+    ...{ root: s3Addresses.of(tree), store: s3Addresses.of(s3) },
     ...{ key: sampleKey(), version: "20261121-1", release: "trixie" },
     ...{ channel: "release", definition: sampleDefinition().name },
     ...{ formats: ["qcow2"], firmware: ["bios"], failures: [] },
@@ -107,8 +100,8 @@ it("an image that a build job left in a bucket is published by another machine t
   const [read, same, reached, elsewhere] = await ask([
     ["read", "id", state],
     ["diff", "id", state, inputs],
-    ["diff", "id", state, { ...inputs, root: bucketAddress(other) }],
-    ["diff", "id", state, { ...inputs, root: bucketAddress(moved) }],
+    ["diff", "id", state, { ...inputs, root: s3Addresses.of(other) }],
+    ["diff", "id", state, { ...inputs, root: s3Addresses.of(moved) }],
   ]);
   expect(read?.props?.problems).toEqual([]);
   expect(same).toMatchObject({ changes: false });

@@ -22,7 +22,7 @@ import {
   expect,
   it,
 } from "vitest";
-import { bucketAddress } from "../../../infra/aws/bucketAddress.ts";
+import { s3Addresses } from "../../../infra/aws/bucketAddress.ts";
 import { StoreError } from "../../../infra/errors.ts";
 import {
   type BucketPublicationInputs,
@@ -32,11 +32,8 @@ import {
 } from "../../../infra/platforms/bucket/publication.ts";
 import { DirectoryStore } from "../../../infra/store/directoryStore.ts";
 import { listPublications } from "../../../infra/store/documents.ts";
-import { AwsProxy, type ProxyRule } from "../../servers/awsProxy.ts";
-import { makeBucket } from "../../servers/bucket.ts";
-import type { LocalServer } from "../../servers/localServer.ts";
-import { startMoto } from "../../servers/moto.ts";
-import { StrictS3 } from "../../servers/strictS3.ts";
+import type { ProxyRule } from "../../servers/awsProxy.ts";
+import { StrictBucket } from "../../servers/bucket.ts";
 import { runUntilReady } from "../../store/killed.ts";
 import {
   type SampleImage,
@@ -49,21 +46,15 @@ import {
 const bucket = "published";
 const region = "eu-central-1";
 
-let serverDirectory: string;
-let moto: LocalServer;
-let proxy: AwsProxy;
+let server: StrictBucket;
 let client: S3Client;
 
 beforeAll(async () => {
-  serverDirectory = await mkdtemp(join(tmpdir(), "bucket-moto-"));
-  moto = await startMoto(serverDirectory);
-  proxy = await AwsProxy.start(moto.url, [new StrictS3(region)]);
-  ({ client } = await makeBucket(moto.url, bucket));
+  server = await StrictBucket.start(bucket);
+  client = server.client;
 });
 afterAll(async () => {
-  await proxy?.[Symbol.asyncDispose]();
-  await moto?.[Symbol.asyncDispose]();
-  await rm(serverDirectory, { recursive: true, force: true });
+  await server?.[Symbol.asyncDispose]();
 });
 
 let top: string;
@@ -76,7 +67,7 @@ beforeEach(async () => {
   top = await mkdtemp(join(tmpdir(), "bucket-"));
   prefix = `site/${++tests}`;
   store = new DirectoryStore(join(top, "store"));
-  proxy.forget();
+  server.proxy.forget();
 });
 afterEach(async () => {
   for (const mend of faults.splice(0)) mend();
@@ -91,7 +82,12 @@ function inputsFor(sample: SampleImage = {}): BucketPublicationInputs {
   const { name, release, bootCheck } = sampleDefinition(sample);
   return {
     stack: "organization/cloud-images/local",
-    root: bucketAddress({ bucket, prefix, region, endpoint: proxy.url }),
+    root: s3Addresses.of({
+      bucket,
+      prefix,
+      region,
+      endpoint: server.proxy.url,
+    }),
     store: store.location,
     key: sampleKey(sample),
     version: (sample.version ??
@@ -150,11 +146,13 @@ async function checkSums(directory: string): Promise<string> {
   });
 }
 
-const breakBy = (rule: ProxyRule) => faults.push(proxy.add(rule));
+const breakBy = (rule: ProxyRule) => faults.push(server.proxy.add(rule));
 
 /** Calls that would change the bucket. */
 const changes = () =>
-  proxy.actions().filter((action) => !/:(GET|HEAD|GetObject)$/.test(action));
+  server.proxy
+    .actions()
+    .filter((action) => !/:(GET|HEAD|GetObject)$/.test(action));
 
 const failureOf = async (promise: Promise<unknown>) => {
   const error: unknown = await promise.then(
@@ -232,21 +230,21 @@ describe("a tree in a bucket", () => {
     expect(links.length).toBeGreaterThan(10);
     const paths = await tree();
     for (const link of links) expect(paths).toContain(link);
-    expect(await read("index.json")).not.toContain(proxy.url);
+    expect(await read("index.json")).not.toContain(server.proxy.url);
   });
 
   it("is as it should be, which is seen without reading images or writing anything", async () => {
     const inputs = await publishNew();
-    proxy.forget();
+    server.proxy.forget();
     expect(await examine(inputs)).toEqual([]);
     expect(changes()).toEqual([]);
     // Texts: two indexes and two SHA512SUMS.
-    expect(proxy.count("s3", "GetObject")).toBe(4);
+    expect(server.proxy.count("s3", "GetObject")).toBe(4);
   });
 
   it("is left alone when it is published again", async () => {
     const inputs = await publishNew();
-    proxy.forget();
+    server.proxy.forget();
     await publish(inputs);
     expect(changes()).toEqual([]);
   });
@@ -335,9 +333,9 @@ describe("damage in a bucket", () => {
   it("is mended without sending what is well", async () => {
     const inputs = await publishNew();
     await put(`${image}.qcow2`, "altered");
-    proxy.forget();
+    server.proxy.forget();
     await publish(inputs);
-    expect(proxy.count("s3", "PutObject")).toBe(1);
+    expect(server.proxy.count("s3", "PutObject")).toBe(1);
   });
 });
 
@@ -394,7 +392,7 @@ describe("somebody else's object", () => {
 
   it("bucket may not have the same version of the same store", async () => {
     const inputs = await publishNew();
-    const root = bucketAddress({ bucket: "other", region });
+    const root = s3Addresses.of({ bucket: "other", region });
     expect(await failureOf(publish({ ...inputs, root }))).toMatch(
       /is published in s3:\/\/published/,
     );
@@ -402,22 +400,22 @@ describe("somebody else's object", () => {
 
   it("way to the same bucket is the same publication", async () => {
     const inputs = await publishNew();
-    const place = { bucket, prefix, region, endpoint: proxy.url };
-    const root = bucketAddress({ ...place, account: "123456789012" });
+    const place = { bucket, prefix, region, endpoint: server.proxy.url };
+    const root = s3Addresses.of({ ...place, account: "123456789012" });
     expect(await examine({ ...inputs, root })).toEqual([]);
   });
 });
 
 describe("a publisher to a bucket that is killed", () => {
   const killAfter = async (call: string, requests: number) => {
-    proxy.forget();
+    server.proxy.forget();
     const child = await runUntilReady(`
       import { publish, withdraw } from "./infra/platforms/bucket/publication.ts";
       console.log("ready");
       await ${call}(${JSON.stringify(inputsFor())});
     `);
     const ended = once(child, "exit");
-    while (proxy.calls.length < requests) await sleep(2);
+    while (server.proxy.calls.length < requests) await sleep(2);
     child.kill("SIGKILL");
     await ended;
     // The next run would wait until the dead holder's lock counts as stale.

@@ -10,7 +10,7 @@ import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
-import type { BucketObjects } from "../aws/bucketObjects.ts";
+import type { Bucket } from "./bucket.ts";
 import type { HeldLock, Lock } from "./lock.ts";
 
 /** A holder that renewed nothing for so long is dead, or too slow to be trusted. */
@@ -30,9 +30,9 @@ const holdingSchema = z.object({
 });
 
 /** The lock that is an object. @param leaseSeconds of whoever takes it by this */
-export function s3Lock(
+export function bucketLock(
   name: string,
-  objects: BucketObjects,
+  objects: Bucket,
   key: string,
   leaseSeconds: number,
 ): Lock {
@@ -53,14 +53,14 @@ interface Sighting {
 
 /** One process's way to a lock, from the first attempt to giving it back. */
 class Taking {
-  readonly #objects: BucketObjects;
+  readonly #objects: Bucket;
   readonly #key: string;
   readonly #leaseSeconds: number;
   readonly #token = randomUUID();
   #renewals = 0;
   #seen: Sighting | undefined;
 
-  constructor(objects: BucketObjects, key: string, leaseSeconds: number) {
+  constructor(objects: Bucket, key: string, leaseSeconds: number) {
     this.#objects = objects;
     this.#key = key;
     this.#leaseSeconds = leaseSeconds;

@@ -1,9 +1,9 @@
 /**
- * A store kept in a bucket of S3.
+ * A store kept in a bucket, of whatever service.
  *
  *     <prefix>/artifacts/<sha256>   files, compressed by zstd; what they are called by is the sha256 of what comes out
  *     <prefix>/documents/<name>     documents, as they are
- *     <prefix>/locks/<name>         objects, kept fresh by their holder: see s3Lock.ts
+ *     <prefix>/locks/<name>         objects, kept fresh by their holder: see bucketLock.ts
  *
  * Files that are made or needed here are in a cache on this machine: see artifactCache.ts.
  *
@@ -16,14 +16,10 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { createHash } from "node:crypto";
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import { type BucketPlace, bucketName } from "../aws/bucketAddress.ts";
-import type {
-  BucketObjects,
-  ObjectHead,
-  WriteCondition,
-} from "../aws/bucketObjects.ts";
 import { StoreError } from "../errors.ts";
 import { ArtifactCache, type CacheLimits } from "./artifactCache.ts";
+import type { Bucket, ObjectHead, WriteCondition } from "./bucket.ts";
+import { bucketLock, defaultLeaseSeconds } from "./bucketLock.ts";
 import { compressFile, decompressed, decompressTo } from "./compressedFile.ts";
 import { fileFailure } from "./fileFailure.ts";
 import { type HeldLock, type Lock, requireHeld, whileHolding } from "./lock.ts";
@@ -33,7 +29,6 @@ import {
   isSafeName,
   lockFileName,
 } from "./names.ts";
-import { defaultLeaseSeconds, s3Lock } from "./s3Lock.ts";
 import type {
   Artifact,
   ArtifactState,
@@ -42,8 +37,17 @@ import type {
   Store,
 } from "./store.ts";
 
+/** Where in which bucket. */
+export interface BucketSource {
+  /** As people write it, the prefix included. */
+  readonly location: string;
+  readonly prefix: string | undefined;
+  /** Loads what is needed to reach it. */
+  open(): Promise<Bucket>;
+}
+
 /** What may differ between stores of one bucket, mostly in tests. */
-export interface S3StoreOptions {
+export interface BucketStoreOptions {
   /** A directory of this machine. */
   readonly cache: string;
   readonly cacheLimits?: CacheLimits;
@@ -62,20 +66,20 @@ interface LockContext {
   readonly read: Map<DocumentName, WriteCondition>;
 }
 
-export class S3Store implements Store {
+export class BucketStore implements Store {
   readonly location: string;
-  readonly #config: BucketPlace;
+  readonly #source: BucketSource;
   readonly #prefix: string;
   readonly #cache: ArtifactCache;
   readonly #leaseSeconds: number;
   readonly #locks = new AsyncLocalStorage<LockContext>();
-  #objects: Promise<BucketObjects> | undefined;
+  #bucket: Promise<Bucket> | undefined;
 
-  constructor(config: BucketPlace, options: S3StoreOptions) {
-    const { prefix } = config;
-    this.#config = config;
+  constructor(source: BucketSource, options: BucketStoreOptions) {
+    const { location, prefix } = source;
+    this.#source = source;
     this.#prefix = prefix === undefined ? "" : `${prefix}/`;
-    this.location = bucketName(config);
+    this.location = location;
     this.#cache = new ArtifactCache(options.cache, options.cacheLimits);
     this.#leaseSeconds = options.leaseSeconds ?? defaultLeaseSeconds;
   }
@@ -101,23 +105,24 @@ export class S3Store implements Store {
 
   async file(sha256: Sha256): Promise<string> {
     const key = this.#artifactKey(sha256);
-    const objects = await this.#open();
-    if ((await objects.head(key)) === undefined) this.#refuseMissing(key);
+    const bucket = await this.#open();
+    if ((await bucket.head(key)) === undefined)
+      this.#refuseMissing(bucket.addressOf(key));
     return this.#cache.file(sha256, () => this.#download(sha256));
   }
 
   /**
-   * Compares the checksum that S3 computed when it took the object, and the size, with those that were noted at upload.
+   * Compares the checksum that the service has of the object, and the size, with those that were noted at upload.
    * Where that does not fit, or there is none, as in a copy by other means, the whole artifact is read: it is altered only
-   * if its bytes are not what its name says. What goes bad at rest is S3's to prevent, and is found when it is read.
+   * if its bytes are not what its name says. What goes bad at rest is the service's to prevent, and is found when it is read.
    */
   async examine(sha256: Sha256): Promise<ArtifactState> {
     const key = this.#artifactKey(sha256);
-    const objects = await this.#open();
-    const head = await objects.head(key);
+    const bucket = await this.#open();
+    const head = await bucket.head(key);
     if (head === undefined) return "missing";
     if (isAsUploaded(head, sha256)) return "sound";
-    const found = await objects.open(key);
+    const found = await bucket.open(key);
     if (found === undefined) return "missing";
     const hash = createHash("sha256");
     try {
@@ -132,9 +137,9 @@ export class S3Store implements Store {
   async discard(sha256: Sha256): Promise<void> {
     const key = this.#artifactKey(sha256);
     this.#requireLocks();
-    const objects = await this.#open();
-    await objects.remove(key);
-    await objects.abortUploads(key);
+    const bucket = await this.#open();
+    await bucket.remove(key);
+    await bucket.abortUploads(key);
     await this.#cache.discard(sha256);
   }
 
@@ -164,10 +169,10 @@ export class S3Store implements Store {
   async write(name: DocumentName, text: string | Uint8Array): Promise<void> {
     const key = this.#documentKey(name);
     this.#requireLocks();
-    const objects = await this.#open();
+    const bucket = await this.#open();
     const read = this.#locks.getStore()?.read;
     const condition = read?.get(name);
-    const written = await objects.write(key, text, {}, condition);
+    const written = await bucket.write(key, text, {}, condition);
     const etag = written ?? (await this.#etagIfSame(key, text));
     if (etag === undefined) this.#refuseChanged(name);
     read?.set(name, { etag });
@@ -195,8 +200,8 @@ export class S3Store implements Store {
     name = fileName,
   ): Promise<T> {
     const key = `${this.#prefix}locks/${fileName}`;
-    const objects = await this.#open();
-    const lock = s3Lock(name, objects, key, this.#leaseSeconds);
+    const bucket = await this.#open();
+    const lock = bucketLock(name, bucket, key, this.#leaseSeconds);
     return whileHolding(lock, patienceSeconds, (held) => {
       const outer = this.#locks.getStore();
       return this.#locks.run({ lock, held, outer, read: new Map() }, use);
@@ -217,21 +222,20 @@ export class S3Store implements Store {
   /** Under the upload's lock nobody else uploads it: an upload that was not brought to its end is that of a dead process. */
   async #upload(sha256: Sha256): Promise<void> {
     const key = this.#artifactKey(sha256);
-    const objects = await this.#open();
-    const { checksumOfFile } = await import("../aws/bucketObjects.ts");
-    await objects.abortUploads(key);
+    const bucket = await this.#open();
+    await bucket.abortUploads(key);
     await this.#cache.withIncoming(async (directory) => {
       const draft = join(directory, `${sha256}.zst`);
       let checksum: string;
       let sizeBytes: number;
       try {
         await compressFile(await this.#cachedFile(sha256), draft);
-        checksum = await checksumOfFile(draft);
+        checksum = await bucket.checksumOf(draft);
         sizeBytes = (await stat(draft)).size;
       } catch (error) {
         throw fileFailure("compress", draft, error);
       }
-      await objects.upload(key, draft, checksum, {
+      await bucket.upload(key, draft, checksum, {
         contentType: "application/zstd",
         metadata: { sha256, checksum, bytes: String(sizeBytes) },
       });
@@ -245,19 +249,23 @@ export class S3Store implements Store {
 
   async #download(sha256: Sha256): Promise<void> {
     const key = this.#artifactKey(sha256);
-    const objects = await this.#open();
+    const bucket = await this.#open();
     await this.#cache.withIncoming(async (directory) => {
-      const found = await objects.open(key);
-      if (found === undefined) this.#refuseMissing(key);
+      const found = await bucket.open(key);
+      if (found === undefined) this.#refuseMissing(bucket.addressOf(key));
       const path = join(directory, sha256);
       await decompressTo(path, found.chunks).catch((error: unknown) => {
-        if (isZstdError(error)) this.#refuseAltered(key, "is no zstd file");
+        if (isZstdError(error))
+          this.#refuseAltered(bucket.addressOf(key), "is no zstd file");
         throw fileFailure("write", path, error);
       });
       const actual = (await this.#cache.adopt(path)).sha256;
       if (actual === sha256) return;
       await this.#cache.discard(actual);
-      this.#refuseAltered(key, `has bytes with the sha256 ${actual}`);
+      this.#refuseAltered(
+        bucket.addressOf(key),
+        `has bytes with the sha256 ${actual}`,
+      );
     });
   }
 
@@ -272,12 +280,9 @@ export class S3Store implements Store {
     return isSame ? found.etag : undefined;
   }
 
-  /** The SDK is loaded by whoever needs the bucket, and not by those who only name the store. */
-  #open(): Promise<BucketObjects> {
-    this.#objects ??= import("../aws/bucketObjects.ts").then(
-      (module) => new module.BucketObjects(this.#config),
-    );
-    return this.#objects;
+  #open(): Promise<Bucket> {
+    this.#bucket ??= this.#source.open();
+    return this.#bucket;
   }
 
   #artifactKey(sha256: Sha256): string {
@@ -292,15 +297,15 @@ export class S3Store implements Store {
     return this.#documents + checkedDocumentName(name);
   }
 
-  #refuseMissing(key: string): never {
+  #refuseMissing(address: string): never {
     throw new StoreError(
-      `The store has no artifact s3://${this.#config.bucket}/${key}. Refresh the stack and run \`pulumi up\`, which builds what is missing.`,
+      `The store has no artifact ${address}. Refresh the stack and run \`pulumi up\`, which builds what is missing.`,
     );
   }
 
-  #refuseAltered(key: string, fault: string): never {
+  #refuseAltered(address: string, fault: string): never {
     throw new StoreError(
-      `The artifact s3://${this.#config.bucket}/${key} was altered: it ${fault}. Remove it, refresh the stack and run \`pulumi up\`, which makes it anew.`,
+      `The artifact ${address} was altered: it ${fault}. Remove it, refresh the stack and run \`pulumi up\`, which makes it anew.`,
     );
   }
 
