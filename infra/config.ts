@@ -13,6 +13,7 @@ import { UserError } from "./errors.ts";
 import { bucketConfigSchema } from "./platforms/bucket/bucketConfig.ts";
 import { directoryConfigSchema } from "./platforms/directory/directoryConfig.ts";
 import { ec2ConfigSchema } from "./platforms/ec2/ec2Config.ts";
+import { gceConfigSchema } from "./platforms/gce/gceConfig.ts";
 import { openstackConfigSchema } from "./platforms/openstack/openstackConfig.ts";
 import { storeConfigSchema } from "./store/storeConfig.ts";
 
@@ -44,6 +45,7 @@ const stackConfigSchema = z.strictObject({
   directory: directoryConfigSchema.optional(),
   bucket: bucketConfigSchema.optional(),
   ec2: ec2ConfigSchema.optional(),
+  gce: gceConfigSchema.optional(),
   openstack: openstackConfigSchema.optional(),
   retention: z
     .strictObject({
@@ -71,7 +73,13 @@ const stackConfigSchema = z.strictObject({
 });
 
 /** The platforms' sections. */
-const platformSections = ["directory", "bucket", "ec2", "openstack"] as const;
+const platformSections = [
+  "directory",
+  "bucket",
+  "ec2",
+  "gce",
+  "openstack",
+] as const;
 
 const stackConfig = stackConfigSchema.refine(
   (config) => platformSections.some((name) => config[name] !== undefined),

@@ -10,11 +10,17 @@ const scopes = ["https://www.googleapis.com/auth/cloud-platform"];
 /** Seconds that a token for another service account is good for: the most that is allowed without asking. */
 const impersonatedSeconds = 3600;
 
-/** Attempts of one call after the first; the library waits longer and longer between them, with jitter. */
-const maxRetries = 8;
+/** How often, after the first time, and how long one call is tried. */
+export interface StorageRetries {
+  /** The library waits longer and longer between attempts, with jitter; with 0 it leaves patience to the caller. */
+  readonly maxRetries: number;
+  readonly totalTimeoutSeconds: number;
+}
 
-/** How long one call is tried altogether. */
-const totalTimeoutSeconds = 300;
+const usualRetries: StorageRetries = {
+  maxRetries: 8,
+  totalTimeoutSeconds: 300,
+};
 
 /** Whether calls are signed: a token is never sent in clear without being asked to. */
 export function usesCredentials({ endpoint }: GoogleLogin): boolean {
@@ -27,17 +33,18 @@ export function usesCredentials({ endpoint }: GoogleLogin): boolean {
 
 /** Gives a call its credentials: tokens are fetched when they are needed, and anew before they expire. */
 export class Credentials {
-  readonly #auth: GoogleAuth | undefined;
+  readonly #login: GoogleLogin;
+  #auth: GoogleAuth | undefined;
 
   /** @throws the library's error when there are no credentials at all. */
   static async of(login: GoogleLogin): Promise<Credentials> {
-    return new Credentials(
-      usesCredentials(login) ? await authOf(login) : undefined,
-    );
+    const credentials = new Credentials(login);
+    await credentials.renew();
+    return credentials;
   }
 
-  private constructor(auth?: GoogleAuth) {
-    this.#auth = auth;
+  private constructor(login: GoogleLogin) {
+    this.#login = login;
   }
 
   /** Headers of one call to an address. */
@@ -48,20 +55,14 @@ export class Credentials {
 
   /** Forgets the token: the next call has a new one. */
   async renew(): Promise<void> {
-    const client = await this.#auth?.getClient();
-    if (client === undefined) return;
-    client.credentials = {};
+    if (usesCredentials(this.#login)) this.#auth = await authOf(this.#login);
   }
 }
 
-/**
- * Buckets and their objects.
- *
- * @param settings `retries: false` for callers with a patience of their own
- */
+/** Buckets and their objects. */
 export async function storageClient(
   login: GoogleLogin,
-  { retries = true }: { readonly retries?: boolean } = {},
+  { maxRetries, totalTimeoutSeconds }: StorageRetries = usualRetries,
 ): Promise<Storage> {
   const { endpoint } = login;
   const isSigned = usesCredentials(login);
@@ -71,7 +72,7 @@ export async function storageClient(
       ? {}
       : { apiEndpoint: endpoint, useAuthWithCustomEndpoint: isSigned }),
     retryOptions: {
-      autoRetry: retries,
+      autoRetry: maxRetries > 0,
       maxRetries,
       totalTimeout: totalTimeoutSeconds,
     },
@@ -79,7 +80,11 @@ export async function storageClient(
 }
 
 async function authOf({ serviceAccount }: GoogleLogin): Promise<GoogleAuth> {
-  const own = new GoogleAuth({ scopes });
+  const own = new GoogleAuth({
+    scopes,
+    // A token that is taken back before its time is fetched anew.
+    clientOptions: { forceRefreshOnFailure: true },
+  });
   if (serviceAccount === undefined) return own;
   return new GoogleAuth({
     authClient: new Impersonated({
