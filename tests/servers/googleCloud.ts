@@ -426,10 +426,11 @@ export class GoogleCloud implements AsyncDisposable {
         `The resource 'projects/${project}/global/images/${name}' was not found`,
       );
     };
+    if (method === "GET" && path[0] === "regions") {
+      if (regions.includes(path[1] ?? "")) return { name: path[1] };
+      throw new RefusedByGoogle(404, "notFound", "no such region");
+    }
     switch (call) {
-      case "GET regions":
-        if (regions.includes(path[1] ?? "")) return { name: path[1] };
-        throw new RefusedByGoogle(404, "notFound", "no such region");
       case "GET global/images":
         if (path.length > 2) return shown(found());
         return { items: this.imagesOf(project).map(shown) };

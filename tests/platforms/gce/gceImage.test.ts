@@ -34,7 +34,7 @@ import {
   sampleInputs,
 } from "./sampleGce.ts";
 
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 const project = "first-project";
 const images = gceImages(impatience);
