@@ -13,6 +13,7 @@ import { UserError } from "./errors.ts";
 import { bucketConfigSchema } from "./platforms/bucket/bucketConfig.ts";
 import { directoryConfigSchema } from "./platforms/directory/directoryConfig.ts";
 import { ec2ConfigSchema } from "./platforms/ec2/ec2Config.ts";
+import { gceConfigSchema } from "./platforms/gce/gceConfig.ts";
 import { openstackConfigSchema } from "./platforms/openstack/openstackConfig.ts";
 import { uploadsConfigSchema } from "./platforms/uploads.ts";
 import { storeConfigSchema } from "./store/storeConfig.ts";
@@ -45,6 +46,7 @@ const stackConfigSchema = z.strictObject({
   directory: directoryConfigSchema.optional(),
   bucket: bucketConfigSchema.optional(),
   ec2: ec2ConfigSchema.optional(),
+  gce: gceConfigSchema.optional(),
   openstack: openstackConfigSchema.optional(),
   uploads: uploadsConfigSchema.prefault({}),
   retention: z
@@ -73,7 +75,13 @@ const stackConfigSchema = z.strictObject({
 });
 
 /** The platforms' sections. */
-const platformSections = ["directory", "bucket", "ec2", "openstack"] as const;
+const platformSections = [
+  "directory",
+  "bucket",
+  "ec2",
+  "gce",
+  "openstack",
+] as const;
 
 const stackConfig = stackConfigSchema.refine(
   (config) => platformSections.some((name) => config[name] !== undefined),

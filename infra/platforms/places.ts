@@ -13,6 +13,7 @@ export async function placesOf({
   directory,
   bucket,
   ec2,
+  gce,
   openstack,
 }: StackConfig): Promise<readonly Place[]> {
   return [
@@ -21,6 +22,9 @@ export async function placesOf({
     ...(ec2 === undefined
       ? []
       : (await import("./ec2/ec2Place.ts")).ec2Places(ec2)),
+    ...(gce === undefined
+      ? []
+      : await (await import("./gce/gcePlace.ts")).gcePlaces(gce)),
     ...(openstack === undefined
       ? []
       : (await import("./openstack/openstackPlace.ts")).openstackPlaces(

@@ -1,0 +1,378 @@
+/** Images on their way to a strict stand-in for Google Cloud. */
+
+import { once } from "node:events";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  test,
+  vi,
+} from "vitest";
+import {
+  PublicationError,
+  UserError,
+  WrongCopyError,
+} from "../../../infra/errors.ts";
+import {
+  type GceImageInputs,
+  gceImages,
+} from "../../../infra/platforms/gce/gceImageProvider.ts";
+import { gcePromotions } from "../../../infra/platforms/gce/gcePromotionProvider.ts";
+import { listPublications } from "../../../infra/store/documents.ts";
+import { openStore } from "../../../infra/store/openStore.ts";
+import { GoogleCloud } from "../../servers/googleCloud.ts";
+import {
+  bucket,
+  createElsewhere,
+  impatience,
+  sampleInputs,
+} from "./sampleGce.ts";
+
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
+
+const project = "first-project";
+const images = gceImages(impatience);
+const promotions = gcePromotions(impatience.patience);
+const mebibyte = 1024 ** 2;
+
+let directory: string;
+let store: string;
+let cloud: GoogleCloud;
+
+beforeAll(async () => {
+  vi.spyOn(console, "log").mockImplementation(() => {});
+  directory = await mkdtemp(join(tmpdir(), "gce-image-"));
+  cloud = await GoogleCloud.start(directory);
+  vi.stubEnv("GOOGLE_APPLICATION_CREDENTIALS", cloud.credentialsFile);
+  await cloud.makeBucket(bucket);
+});
+
+afterAll(async () => {
+  vi.unstubAllEnvs();
+  await cloud?.[Symbol.asyncDispose]();
+  await rm(directory, { recursive: true, force: true });
+});
+
+let count = 0;
+beforeEach(() => {
+  count++;
+  store = join(directory, `store-${count}`);
+  cloud.reset();
+  cloud.images.clear();
+});
+
+afterEach(async () => {
+  // Whatever befell an image, no object of ours is left.
+  expect(await cloud.objectNames(bucket)).toEqual(
+    (await cloud.objectNames(bucket)).filter((name) =>
+      name.startsWith("others/"),
+    ),
+  );
+});
+
+function inputs(
+  changes: Partial<GceImageInputs> = {},
+  sizeBytes?: number,
+): Promise<GceImageInputs> {
+  return sampleInputs(
+    ...([store, cloud.url, { seed: `test-${count}` }] as const),
+    ...([changes, sizeBytes] as const),
+  );
+}
+
+function writes(): readonly string[] {
+  return cloud.calls.filter((call) => !call.startsWith("GET"));
+}
+
+describe("an image", () => {
+  test("is made of the published file, in no family, and recorded", async () => {
+    const wanted = await inputs();
+    const { outputs } = await images.create(wanted);
+    const [image] = cloud.imagesOf(project);
+    expect(cloud.imagesOf(project)).toHaveLength(1);
+    expect(image).toMatchObject({
+      name: outputs.imageName,
+      id: outputs.imageId,
+      status: "READY",
+      sourceSha256: wanted.sha256,
+      architecture: "X86_64",
+      storageLocations: ["europe-west3"],
+      labels: {
+        team: "images",
+        "cloud-images-key": wanted.key.slice(0, 40),
+        "cloud-images-version": wanted.version,
+      },
+    });
+    expect(image?.family).toBeUndefined();
+    expect(await listPublications(openStore(store))).toMatchObject([
+      {
+        ...{ platform: "gce", place: "first", version: wanted.version },
+        names: { imageId: outputs.imageId, name: outputs.imageName, project },
+        verification: outputs.verification,
+      },
+    ]);
+    expect(await images.read("", outputs)).toEqual(outputs);
+    expect(images.diff(outputs, wanted)).toEqual({ replaces: [], updates: [] });
+
+    await images.delete("", outputs);
+    expect(cloud.imagesOf(project)).toEqual([]);
+    expect(await listPublications(openStore(store))).toEqual([]);
+    expect(await images.read("", outputs)).toBeUndefined();
+  });
+
+  test("is put right where somebody changed it, without being made anew", async () => {
+    const wanted = await inputs();
+    const { outputs } = await images.create(wanted);
+    const [image] = cloud.imagesOf(project);
+    Object.assign(image ?? {}, { labels: {}, description: "mine now" });
+    const seen = await images.read("", outputs);
+    expect(seen?.problems).toHaveLength(2);
+    cloud.reset();
+    const healed = await images.update("", seen ?? outputs, wanted);
+    expect(await images.read("", healed)).toMatchObject({ problems: [] });
+    expect(healed.imageId).toBe(outputs.imageId);
+    expect(writes().some((call) => call.includes("upload"))).toBe(false);
+
+    const { team: _, ...labels } = wanted.labels;
+    await images.update("", healed, { ...wanted, labels });
+    expect(cloud.imagesOf(project)[0]?.labels).not.toHaveProperty("team");
+  });
+
+  test("is sent on where the connection broke, and again when its tokens were taken back", async () => {
+    const wanted = await inputs({}, 20 * mebibyte);
+    cloud.fail("PUT", /^upload\/.*upload_id/, {
+      ...{ kind: "cut", afterBytes: 3 * mebibyte },
+    });
+    const { outputs } = await images.create(wanted);
+    expect(cloud.imagesOf(project)).toMatchObject([
+      { id: outputs.imageId, sourceSha256: wanted.sha256 },
+    ]);
+    // Pieces that had arrived were not sent again.
+    expect(cloud.sentBytes).toBeLessThan(21 * mebibyte);
+    await images.delete("", outputs);
+
+    cloud.fail("PUT", /^upload\/.*upload_id/, {
+      kind: "first",
+      act: async () => cloud.expireTokens(),
+    });
+    await images.create(wanted);
+    expect(cloud.imagesOf(project)).toMatchObject([
+      { sourceSha256: wanted.sha256 },
+    ]);
+  });
+
+  test("is made once where answers get lost or servers are busy", async () => {
+    const wanted = await inputs();
+    cloud.fail("POST", /global\/images/, { kind: "lose" });
+    cloud.fail("GET", /global\/images/, {
+      ...{ kind: "answer", status: 503, reason: "backendError" },
+    });
+    const { outputs } = await images.create(wanted);
+    expect(cloud.imagesOf(project)).toMatchObject([{ id: outputs.imageId }]);
+  });
+
+  test("is deleted when its object was another one meanwhile", async () => {
+    const wanted = await inputs();
+    cloud.fail("POST", /global\/images/, {
+      kind: "done",
+      act: async () => {
+        for (const name of await cloud.objectNames(bucket)) {
+          await cloud.putObject(bucket, name, "something else");
+        }
+      },
+    });
+    await expect(images.create(wanted)).rejects.toThrow(WrongCopyError);
+    expect(cloud.imagesOf(project)).toEqual([]);
+    expect(await listPublications(openStore(store))).toEqual([]);
+    // What somebody put there instead is theirs.
+    for (const name of await cloud.objectNames(bucket)) {
+      await cloud.removeObject(bucket, name);
+    }
+  });
+
+  test("leaves nothing where a quota is used up", async () => {
+    cloud.quota = 0;
+    const wanted = await inputs();
+    const failure = images.create(wanted);
+    await expect(failure).rejects.toThrow(PublicationError);
+    await expect(failure).rejects.toThrow(/a quota is used up.*IMAGES/);
+  });
+});
+
+describe("nothing is touched", () => {
+  async function refused(wanted: GceImageInputs, message: RegExp) {
+    const failure = images.create(wanted);
+    await expect(failure).rejects.toThrow(UserError);
+    await expect(failure).rejects.toThrow(message);
+    expect(writes()).toEqual([]);
+  }
+
+  test("where somebody else has the name or the family", async () => {
+    const wanted = await inputs();
+    const name = `${wanted.definition}-daily-${wanted.version}`;
+    cloud.addImage(project, { name });
+    await refused(wanted, /has an image .* already/);
+    cloud.images.clear();
+    cloud.addImage(project, { name: "theirs", family: wanted.family });
+    await refused(wanted, /family .* is somebody else's: the image theirs/);
+  });
+
+  test("where a region is misspelt", async () => {
+    await refused(
+      await inputs({ storageLocation: "europe-west33" }),
+      /no region europe-west33.*storageLocation/,
+    );
+  });
+
+  test("where there is no bucket", async () => {
+    const failure = images.create(await inputs({ bucket: "no-such-bucket" }));
+    await expect(failure).rejects.toThrow(/There is no bucket no-such-bucket/);
+    expect(cloud.imagesOf(project)).toEqual([]);
+  });
+});
+
+describe("a killed process", () => {
+  test.each([
+    ["POST", /^upload\//, "first"],
+    ["POST", /^upload\//, "done"],
+    ["PUT", /^upload\//, "first"],
+    ["PUT", /^upload\//, "done"],
+    ["POST", /global\/images\?/, "first"],
+    ["POST", /global\/images\?/, "done"],
+    ["POST", /\/wait/, "done"],
+    ["DELETE", /^storage\//, "first"],
+    ["DELETE", /^storage\//, "done"],
+  ] as const)(
+    "at %s %s, %s: the next run makes it whole, once",
+    async (method, path, kind) => {
+      const wanted = await inputs();
+      const killed = Promise.withResolvers<void>();
+      cloud.fail(method, path, {
+        kind,
+        act: async () => {
+          child.kill("SIGKILL");
+          await once(child, "exit");
+          killed.resolve();
+        },
+      });
+      const child = createElsewhere(wanted, cloud.credentialsFile);
+      await killed.promise;
+      const { outputs } = await images.create(wanted);
+      expect(cloud.imagesOf(project)).toMatchObject([
+        { id: outputs.imageId, status: "READY", sourceSha256: wanted.sha256 },
+      ]);
+      expect(await images.read("", outputs)).toMatchObject({ problems: [] });
+    },
+  );
+});
+
+test("the memory that an upload takes does not grow with the file", async () => {
+  const sizes = [8, 96].map(async (size) => {
+    const wanted = await inputs({ place: `of-${size}` }, size * mebibyte);
+    const child = createElsewhere(
+      { ...wanted, access: { ...wanted.access, project: `project-${size}` } },
+      cloud.credentialsFile,
+    );
+    let text = "";
+    child.stdout?.on("data", (part) => {
+      text += part;
+    });
+    await once(child, "close");
+    return Number(text);
+  });
+  const [small = 0, large = 0] = await Promise.all(sizes);
+  expect(small).toBeGreaterThan(0);
+  expect(large - small).toBeLessThan(48 * 1024);
+});
+
+describe("a promotion", () => {
+  test("has the family lead to the newest image, and the others give way", async () => {
+    const wanted = await inputs();
+    const { outputs: older } = await images.create(wanted);
+    const { outputs: newer } = await images.create(
+      await sampleInputs(store, cloud.url, {
+        ...{ seed: `newer-${count}`, version: "20261122-1" },
+      }),
+    );
+    const other = cloud.addImage(project, { name: "other", family: "others" });
+    const promotion = {
+      ...{ stack: wanted.stack, store, place: "first" },
+      ...{ access: wanted.access, definition: wanted.definition },
+      ...{ channel: wanted.channel, family: wanted.family },
+    };
+    const shown = () =>
+      cloud
+        .imagesOf(project)
+        .filter(({ name }) => name !== "other")
+        .map(({ name, family, deprecated }) => ({
+          ...{ name, family, state: deprecated?.state },
+          replacement: deprecated?.replacement?.split("/").at(-1),
+        }))
+        .sort((one) => (one.name === newer.imageName ? 1 : -1));
+    const { outputs: first } = await promotions.create({
+      ...{ ...promotion, imageName: older.imageName },
+    });
+    expect(shown()).toMatchObject([
+      { name: older.imageName, family: wanted.family, state: undefined },
+      // It is not promoted yet.
+      { name: newer.imageName, family: undefined },
+    ]);
+    const second = await promotions.update("", first, {
+      ...{ ...promotion, imageName: newer.imageName },
+    });
+    const wantedState = [
+      {
+        ...{ name: older.imageName, family: wanted.family },
+        ...{ state: "DEPRECATED", replacement: newer.imageName },
+      },
+      {
+        ...{ name: newer.imageName, family: wanted.family },
+        ...{ state: undefined, replacement: undefined },
+      },
+    ];
+    expect(shown()).toEqual(wantedState);
+    expect(await promotions.read("", second)).toMatchObject({ problems: [] });
+    expect(promotions.diff(second, second)).toEqual({
+      ...{ replaces: [], updates: [] },
+    });
+
+    for (const image of cloud.imagesOf(project)) {
+      if (image.name === "other") continue;
+      if (image.name === newer.imageName) {
+        image.deprecated = { state: "OBSOLETE" };
+        delete image.family;
+      } else delete image.deprecated;
+    }
+    const seen = await promotions.read("", second);
+    expect(seen?.problems).toHaveLength(3);
+    await promotions.update("", seen ?? second, second);
+    expect(shown()).toEqual(wantedState);
+    expect(other.deprecated).toBeUndefined();
+
+    cloud.addImage(project, { name: "theirs", family: wanted.family });
+    cloud.calls.length = 0;
+    await expect(promotions.update("", second, second)).rejects.toThrow(
+      /somebody else's: the image theirs/,
+    );
+    expect(writes()).toEqual([]);
+    await images.delete("", older);
+    await images.delete("", newer);
+    expect(cloud.imagesOf(project).map(({ name }) => name)).toEqual([
+      ...["other", "theirs"],
+    ]);
+  });
+});
+
+test("no token is in what is kept", async () => {
+  const { outputs } = await images.create(await inputs());
+  const [record] = await listPublications(openStore(store));
+  const token = await readFile(join(directory, "gitlab-token"), "utf8");
+  expect(JSON.stringify([outputs, record])).not.toContain(token);
+  expect(JSON.stringify([outputs, record])).not.toMatch(/token|credential/i);
+});
