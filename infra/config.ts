@@ -10,6 +10,7 @@ import type { ExpandedImage } from "./definitions/expand.ts";
 import { describeIssue } from "./definitions/issues.ts";
 import { isNamedBy, namePatternSchema } from "./definitions/namePattern.ts";
 import { UserError } from "./errors.ts";
+import { azureConfigSchema } from "./platforms/azure/azureConfig.ts";
 import { bucketConfigSchema } from "./platforms/bucket/bucketConfig.ts";
 import { directoryConfigSchema } from "./platforms/directory/directoryConfig.ts";
 import { ec2ConfigSchema } from "./platforms/ec2/ec2Config.ts";
@@ -45,6 +46,7 @@ const stackConfigSchema = z.strictObject({
   bucket: bucketConfigSchema.optional(),
   ec2: ec2ConfigSchema.optional(),
   openstack: openstackConfigSchema.optional(),
+  azure: azureConfigSchema.optional(),
   retention: z
     .strictObject({
       versions: z
@@ -71,7 +73,13 @@ const stackConfigSchema = z.strictObject({
 });
 
 /** The platforms' sections. */
-const platformSections = ["directory", "bucket", "ec2", "openstack"] as const;
+const platformSections = [
+  "directory",
+  "bucket",
+  "ec2",
+  "openstack",
+  "azure",
+] as const;
 
 const stackConfig = stackConfigSchema.refine(
   (config) => platformSections.some((name) => config[name] !== undefined),

@@ -14,6 +14,7 @@ export async function placesOf({
   bucket,
   ec2,
   openstack,
+  azure,
 }: StackConfig): Promise<readonly Place[]> {
   return [
     ...(directory === undefined ? [] : [directoryPlace(directory)]),
@@ -26,5 +27,8 @@ export async function placesOf({
       : (await import("./openstack/openstackPlace.ts")).openstackPlaces(
           openstack,
         )),
+    ...(azure === undefined
+      ? []
+      : (await import("./azure/azurePlace.ts")).azurePlaces(azure)),
   ];
 }

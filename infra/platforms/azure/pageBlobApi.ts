@@ -20,7 +20,9 @@ export interface FoundBlob {
   readonly sequenceNumber: number;
 }
 
-const isMissing = (error: unknown) => failureKind(error) === "missing";
+/** In a container that has gone, all blobs have. */
+const isMissing = (error: unknown) =>
+  ["missing", "noContainer"].includes(failureKind(error));
 const isDamaged = (error: unknown) => failureKind(error) === "damaged";
 const isConflict = (error: unknown) => failureKind(error) === "conflict";
 

@@ -8,7 +8,7 @@ import type { FoundBlob, PageBlobApi } from "./pageBlobApi.ts";
 import { joined, putBytes, putsOf } from "./pagePlan.ts";
 
 /** So many pieces are under way at a time: more are no faster on one line, and each takes 4 MiB of memory. */
-const atOnce = 8;
+export const atOnce = 8;
 
 /** The parts of a file that are not all zeros, in order. */
 export async function dataOfFile(path: string): Promise<readonly Extent[]> {

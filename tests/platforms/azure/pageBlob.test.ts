@@ -23,7 +23,7 @@ import {
   startAzurite,
   useAzuriteKey,
 } from "../../servers/azurite.ts";
-import { BlobProxy } from "../../servers/blobProxy.ts";
+import { BlobProxy, type Fault } from "../../servers/blobProxy.ts";
 import type { LocalServer } from "../../servers/localServer.ts";
 
 const mebibyte = 1024 ** 2;
@@ -208,16 +208,20 @@ describe("a disk", { timeout: 60_000 }, () => {
     proxy.fail(/^PUT page/, { kind: "lose" }, { after: 1 });
     proxy.fail(/^PUT images/, { kind: "lose" });
     proxy.fail(/^PUT page/, {
-      ...{ kind: "answer", status: 503, code: "ServerBusy" },
+      kind: "answer",
+      status: 503,
+      code: "ServerBusy",
     });
     await resource.create(inputs);
     expect(await isTheDisk()).toBe(true);
   });
 
   it("outlives a token that expires in mid-upload, and says so when there is no other", async () => {
-    const expired = {
-      ...{ kind: "answer", status: 401, code: "InvalidAuthenticationInfo" },
-    } as const;
+    const expired: Fault = {
+      kind: "answer",
+      status: 401,
+      code: "InvalidAuthenticationInfo",
+    };
     proxy.fail(/^PUT page/, expired, { after: 1 });
     await resource.create(inputs);
     expect(await isTheDisk()).toBe(true);
