@@ -2,7 +2,7 @@
 
 import * as pulumi from "@pulumi/pulumi";
 import { chooseDefinitions, type StackConfig } from "./config.ts";
-import { currentKeys } from "./currentKeys.ts";
+import { currentKeys, requireRoomForPackages } from "./currentKeys.ts";
 import type {
   Definition,
   ImageKey,
@@ -48,14 +48,15 @@ export interface ProgramOutputs {
 export async function declareImages(
   config: StackConfig,
 ): Promise<ProgramOutputs> {
-  const definitions = chooseDefinitions(
-    pulumi.getStack(),
-    config,
-    await loadImages(projectPath("image-definitions"), config.type),
+  const images = await loadImages(
+    projectPath("image-definitions"),
+    config.type,
   );
+  const definitions = chooseDefinitions(pulumi.getStack(), config, images);
   const keys = await currentKeys(definitions, config);
   const address = storeAddress(config.store);
   const store = openStore(address);
+  await requireRoomForPackages(keys, images, store);
   const places = await placesOf(config);
   const published = (await listPublications(store)).filter(
     ({ stack, channel }) =>
@@ -97,22 +98,22 @@ export async function declareImages(
 
   if (!pulumi.runtime.isDryRun()) await recordRun(store, current, older);
   const olderImages = older.map((args) => new ImageVersion(args));
-  const images = current.map((args) => ({
+  const currentImages = current.map((args) => ({
     definition: args.definition,
     image: new ImageVersion(args),
   }));
-  const pointers = images.flatMap(({ definition, image }) =>
+  const pointers = currentImages.flatMap(({ definition, image }) =>
     image.published.map(({ place, image, publication }) =>
       place.point?.(image, publication, newestRecord(definition, place, older)),
     ),
   );
-  const all = [...olderImages, ...images.map(({ image }) => image)];
+  const all = [...olderImages, ...currentImages.map(({ image }) => image)];
   const ends = all.flatMap((image) =>
     image.published.map(({ publication }) => publication.end),
   );
   return {
     summary: summaryText(
-      images,
+      currentImages,
       places.flatMap(({ ending }) => ending ?? []),
     ),
     end: pulumi.all(
