@@ -20,10 +20,7 @@ import {
 } from "../tests/servers/azurite.ts";
 import { type Benchmark, measureSide } from "./benchmark.ts";
 import { type Comparison, isMeasured } from "./results.ts";
-import type {
-  SendPagesRequest,
-  SendPagesResult,
-} from "./sides/sendPages.ts";
+import type { SendPagesRequest, SendPagesResult } from "./sides/sendPages.ts";
 
 const mebibyte = 1024 ** 2;
 /** As large as Debian's own images for Azure are. */
@@ -38,7 +35,8 @@ const data: readonly Extent[] = [
 ];
 
 export const azure: Benchmark = {
-  summary: "sending a sparse image of 30 GiB to a page blob, beside a plain loop",
+  summary:
+    "sending a sparse image of 30 GiB to a page blob, beside a plain loop",
 
   async run(context) {
     const path = join(context.directory, "disk.vhd");

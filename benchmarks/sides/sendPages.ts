@@ -5,7 +5,11 @@ import { open } from "node:fs/promises";
 import type { BlobAccess } from "../../infra/azure/access.ts";
 import { containerClient, usualRetries } from "../../infra/azure/clients.ts";
 import { PageBlobApi } from "../../infra/platforms/azure/pageBlobApi.ts";
-import { putBytes, putsOf, totalBytes } from "../../infra/platforms/azure/pagePlan.ts";
+import {
+  putBytes,
+  putsOf,
+  totalBytes,
+} from "../../infra/platforms/azure/pagePlan.ts";
 import {
   atOnce,
   dataOfFile,
