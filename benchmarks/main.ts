@@ -6,6 +6,7 @@ import { UserError } from "../infra/errors.ts";
 import { projectPath } from "../infra/projectPaths.ts";
 import { withPrivateDirectory } from "../infra/store/directories.ts";
 import { parseArguments } from "./arguments.ts";
+import { azure } from "./azure.ts";
 import type { Benchmark, Context } from "./benchmark.ts";
 import { boot } from "./boot.ts";
 import { build } from "./build.ts";
@@ -25,6 +26,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   ec2,
   openstack,
   publications,
+  azure,
   definitions: manyDefinitions,
 };
 

@@ -10,6 +10,7 @@ import type { ExpandedImage } from "./definitions/expand.ts";
 import { describeIssue } from "./definitions/issues.ts";
 import { isNamedBy, namePatternSchema } from "./definitions/namePattern.ts";
 import { UserError } from "./errors.ts";
+import { azureConfigSchema } from "./platforms/azure/azureConfig.ts";
 import { bucketConfigSchema } from "./platforms/bucket/bucketConfig.ts";
 import { directoryConfigSchema } from "./platforms/directory/directoryConfig.ts";
 import { ec2ConfigSchema } from "./platforms/ec2/ec2Config.ts";
@@ -49,6 +50,7 @@ const stackConfigSchema = z.strictObject({
   gce: gceConfigSchema.optional(),
   openstack: openstackConfigSchema.optional(),
   uploads: uploadsConfigSchema.prefault({}),
+  azure: azureConfigSchema.optional(),
   retention: z
     .strictObject({
       versions: z
@@ -81,6 +83,7 @@ const platformSections = [
   "ec2",
   "gce",
   "openstack",
+  "azure",
 ] as const;
 
 const stackConfig = stackConfigSchema.refine(

@@ -15,6 +15,7 @@ export async function placesOf({
   ec2,
   gce,
   openstack,
+  azure,
 }: StackConfig): Promise<readonly Place[]> {
   return [
     ...(directory === undefined ? [] : [directoryPlace(directory)]),
@@ -30,5 +31,8 @@ export async function placesOf({
       : (await import("./openstack/openstackPlace.ts")).openstackPlaces(
           openstack,
         )),
+    ...(azure === undefined
+      ? []
+      : (await import("./azure/azurePlace.ts")).azurePlaces(azure)),
   ];
 }

@@ -5,12 +5,16 @@
 
 import { text } from "node:stream/consumers";
 import {
+  askedForResources,
+  removeOrphanResource,
+} from "../../infra/platforms/azure/orphanResources.ts";
+import {
   askedForAmis,
   removeOrphanAmi,
 } from "../../infra/platforms/ec2/orphanAmis.ts";
 
-const asked = askedForAmis(JSON.parse(await text(process.stdin)));
-for (const ami of asked) {
+const exported: unknown = JSON.parse(await text(process.stdin));
+for (const ami of askedForAmis(exported)) {
   try {
     const id = await removeOrphanAmi(ami);
     if (id === undefined) continue;
@@ -21,6 +25,18 @@ for (const ami of asked) {
     // The run itself says what is wrong with that region, and what it does not hold up goes on.
     console.error(
       `Whether a killed run left the AMI ${ami.name} in ${ami.access.region} could not be found out: ${(error as Error).message}`,
+    );
+  }
+}
+for (const resource of askedForResources(exported)) {
+  try {
+    if (!(await removeOrphanResource(resource))) continue;
+    console.error(
+      `The last run was killed while it made ${resource.id}: removed it, and this run makes it again.`,
+    );
+  } catch (error) {
+    console.error(
+      `Whether a killed run left ${resource.id} could not be found out: ${(error as Error).message}`,
     );
   }
 }

@@ -190,12 +190,13 @@ clear_stale_lock() {
 }
 
 # remove_orphans STACK: what a killed run had begun to create in a cloud may be there, without Pulumi knowing its id.
-# Resources that the next run finds by itself need no such help; AMIs, whose names would be taken, do. Only while this
+# Resources that the next run finds by itself need no such help; AMIs and galleries, whose names would be taken, do. Only while this
 # process holds the stack, and so for the project's own backend alone: elsewhere another run may be making them just now.
 remove_orphans() {
   local stack="$1"
   has_pending_creates "$stack" || return 0
-  grep --quiet --fixed-strings '"aws:ec2/ami' "$(name_state_file "$stack")" || return 0
+  grep --quiet --fixed-strings --regexp '"aws:ec2/ami' --regexp '"azure-native:compute:Gallery' \
+    "$(name_state_file "$stack")" || return 0
   pulumi stack export --stack "$stack" | node "$LIBRARY/remove-orphans.ts"
 }
 

@@ -10,9 +10,10 @@ import {
 } from "@aws-sdk/client-ec2";
 import { execa } from "execa";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { s3Addresses } from "../../../infra/aws/bucketAddress.ts";
 import { tagNames } from "../../../infra/platforms/ec2/tags.ts";
 import { listPublications } from "../../../infra/store/documents.ts";
-import { S3Store } from "../../../infra/store/s3Store.ts";
+import { openBucketStore } from "../../../infra/store/openStore.ts";
 import { delay, firstCalls, refuse } from "../../servers/awsFaults.ts";
 import { isCall } from "../../servers/awsProxy.ts";
 import { makeBucket } from "../../servers/bucket.ts";
@@ -328,7 +329,7 @@ describe("a stack that publishes to two regions", { timeout: 300_000 }, () => {
     const cache = project.path("builder");
     const build = await project.prepare(
       "20261121-0312",
-      new S3Store(s3, { cache }),
+      openBucketStore(s3Addresses.of(s3), { cache }),
     );
     await project.up();
     const { ImageId, BlockDeviceMappings } = await project.ami(

@@ -1,0 +1,399 @@
+/**
+ * Image versions on their way to Azure by the real engine: blobs in Azurite, strictly stood before, and galleries of a
+ * provider plugin that stands in for @pulumi/azure-native's. The images are in the store, as another runner left them.
+ */
+
+import { randomBytes } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { ContainerClient } from "@azure/storage-blob";
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  it,
+} from "vitest";
+import { containerClient } from "../../../infra/azure/clients.ts";
+import { listPublications } from "../../../infra/store/documents.ts";
+import type { BuildRecord } from "../../../infra/store/records.ts";
+import {
+  azureStateVariable,
+  ResourceFiles,
+} from "../../doubles/azure/cloud.ts";
+import type { Properties } from "../../doubles/values.ts";
+import { EngineProject } from "../../engineProject.ts";
+import {
+  azuriteAccount,
+  azuriteKey,
+  azuriteSecretFrom,
+  startAzurite,
+  useAzuriteKey,
+} from "../../servers/azurite.ts";
+import { BlobProxy } from "../../servers/blobProxy.ts";
+import type { LocalServer } from "../../servers/localServer.ts";
+
+const image = "debian-13-tiny-amd64";
+const mebibyte = 1024 ** 2;
+const subscriptions = {
+  europe: "11111111-1111-1111-1111-111111111111",
+  america: "22222222-2222-2222-2222-222222222222",
+};
+
+const disk = {
+  sizeBytes: 64 * mebibyte,
+  pieces: [
+    { at: 0, content: randomBytes(2 * mebibyte) },
+    { at: 40 * mebibyte, content: randomBytes(mebibyte) },
+  ],
+};
+
+let directory: string;
+let azurite: LocalServer;
+let proxy: BlobProxy;
+let project: EngineProject;
+let container: ContainerClient;
+let resources: ResourceFiles;
+let env: Readonly<Record<string, string>>;
+let count = 0;
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), "azure-stack-"));
+  azurite = await startAzurite(join(directory));
+  proxy = await BlobProxy.start(azurite.url);
+  useAzuriteKey();
+});
+afterAll(async () => {
+  await proxy?.[Symbol.asyncDispose]();
+  await azurite?.[Symbol.asyncDispose]();
+  await rm(directory, { recursive: true, force: true });
+});
+
+beforeEach(async () => {
+  count++;
+  const state = join(directory, `resources${count}`);
+  env = { [azureStateVariable]: state, [azuriteSecretFrom]: azuriteKey };
+  resources = new ResourceFiles(state);
+  container = await containerClient({
+    ...{ account: azuriteAccount, container: `images${count}` },
+    ...{ secretFrom: azuriteSecretFrom, endpoint: azurite.url },
+  });
+  await container.create();
+  proxy.reset();
+  project = new EngineProject(await mkdtemp(join(tmpdir(), "engine-project-")));
+  await project.fill();
+  await project.init();
+});
+afterEach(() => project.remove());
+
+type PlaceName = keyof typeof subscriptions;
+
+function place(name: PlaceName, changes: object = {}): object {
+  return {
+    subscription: subscriptions[name],
+    resourceGroup: "images",
+    location: "westeurope",
+    gallery: "debian",
+    publisher: "Team",
+    storage: {
+      ...{ account: azuriteAccount, container: `images${count}` },
+      ...{ secretFrom: azuriteSecretFrom, endpoint: proxy.url },
+    },
+    ...changes,
+  };
+}
+
+function configure(
+  places: Readonly<Record<string, object>> = { europe: place("europe") },
+  azure: object = {},
+): Promise<void> {
+  return project.configure({
+    directory: undefined,
+    type: "daily",
+    azure: { definitions: ["*"], places, ...azure },
+  });
+}
+
+async function prepare(version: string): Promise<BuildRecord> {
+  const [build] = await project.prepareBuilds(version, disk);
+  return build as BuildRecord;
+}
+
+/** The same with another package, and so with another key. */
+async function prepareNext(version: string): Promise<BuildRecord> {
+  await project.write(
+    "image-definitions/fai/package_config/TINY",
+    `PACKAGES install\nof-${version}\n`,
+  );
+  return prepare(version);
+}
+
+async function up(...args: string[]): Promise<string> {
+  const end = await project.run(["up", "--yes", ...args], env);
+  expect(end.exitCode, end.output).toBe(0);
+  return end.output;
+}
+
+async function failingUp(): Promise<string> {
+  const end = await project.run(["up", "--yes"], env);
+  expect(end.exitCode, end.output).not.toBe(0);
+  return end.output;
+}
+
+const galleryOf = (name: PlaceName) =>
+  `/subscriptions/${subscriptions[name]}/resourceGroups/images/providers/Microsoft.Compute/galleries/debian`;
+const imageOf = (name: PlaceName) => `${galleryOf(name)}/images/${image}-daily`;
+const versionOf = (name: PlaceName, version: string) =>
+  `${imageOf(name)}/versions/${version}`;
+
+async function one(id: string): Promise<Properties> {
+  return (await resources.get(id)) ?? expect.fail(`There is no ${id}.`);
+}
+
+async function versions(name: PlaceName): Promise<readonly unknown[]> {
+  const found = await resources.below(imageOf(name));
+  return found.map((each) => each.galleryImageVersionName);
+}
+
+async function blobs(): Promise<readonly string[]> {
+  const found: string[] = [];
+  for await (const { name } of container.listBlobsFlat()) found.push(name);
+  return found.map((name) => name.replace(/-[0-9a-f]{12}\.vhd$/, ""));
+}
+
+/** What changed something in Azure. */
+async function writes(): Promise<readonly string[]> {
+  return [...proxy.writes, ...(await resources.calls())];
+}
+
+async function forget(): Promise<void> {
+  proxy.reset();
+  await resources.forgetCalls();
+}
+
+describe("a stack that publishes to Azure", { timeout: 300_000 }, () => {
+  it("publishes versions whose disks were read back, and changes nothing when nothing changed", async () => {
+    await configure(
+      {
+        europe: place("europe", {
+          regions: {
+            westeurope: { replicas: 2, storage: "Standard_ZRS" },
+            northeurope: {},
+          },
+          community: {
+            publicNamePrefix: "teamimages",
+            publisherUri: "https://team.example",
+            publisherContact: "images@team.example",
+            eula: "https://team.example/eula",
+          },
+        }),
+      },
+      { endOfLifeDays: 10 },
+    );
+    const build = await prepare("20261121-0312");
+    const preview = await project.run(["preview"], env);
+    expect(preview.exitCode, preview.output).toBe(0);
+    for (const part of ["blob", "version", "record"]) {
+      expect(preview.output).toMatch(
+        new RegExp(`${image}-[0-9a-f]{12}-azure-europe-${part} +create`),
+      );
+    }
+    expect(await writes()).toEqual([]);
+
+    const output = await up();
+    expect(output).toContain(`${image}-daily 0.20261121.312 in debian, europe`);
+    expect(await one(galleryOf("europe"))).toMatchObject({
+      sharingProfile: { permissions: "Community" },
+      tags: { "cloud-images:stack": "organization/cloud-images/mine" },
+    });
+    expect(await one(imageOf("europe"))).toMatchObject({
+      architecture: "x64",
+      hyperVGeneration: "V2",
+      osType: "Linux",
+      identifier: { publisher: "Team", offer: "debian-13" },
+    });
+    expect(await one(versionOf("europe", "0.20261121.312"))).toMatchObject({
+      publishingProfile: {
+        endOfLifeDate: "2026-12-01T00:00:00.000Z",
+        excludeFromLatest: false,
+        targetRegions: [
+          {
+            ...{ name: "westeurope", regionalReplicaCount: 2 },
+            storageAccountType: "Standard_ZRS",
+          },
+          { name: "northeurope", regionalReplicaCount: 1 },
+        ],
+      },
+      tags: { "cloud-images:key": build.key },
+    });
+    const [record] = await listPublications(project.store);
+    expect(record).toMatchObject({
+      ...{ platform: "azure", place: "europe", version: "20261121-0312" },
+      names: {
+        imageId: versionOf("europe", "0.20261121.312"),
+        name: `${image}-daily 0.20261121.312`,
+      },
+      verification: { readBlocks: 65, allBlocks: 65 },
+    });
+    const { output: state } = await project.run(["stack", "export"], env);
+    expect(state).not.toContain(azuriteKey);
+
+    await forget();
+    expect(await up()).toMatch(/\d+ unchanged/);
+    expect(await writes()).toEqual([]);
+    const drift = await project.run(
+      ["preview", "--refresh", "--expect-no-changes"],
+      env,
+    );
+    expect(drift.exitCode, drift.output).toBe(0);
+  });
+
+  it("keeps as many versions as it was told, and withholds one in place", async () => {
+    await configure();
+    await prepare("20261119-0312");
+    await up();
+    for (const version of ["20261120-0312", "20261121-0312"]) {
+      await prepareNext(version);
+      await forget();
+      await up();
+    }
+    expect(await versions("europe")).toEqual([
+      ...["0.20261120.312", "0.20261121.312"],
+    ]);
+    expect(await blobs()).toEqual([
+      `europe/${image}-daily-20261120-0312`,
+      `europe/${image}-daily-20261121-0312`,
+    ]);
+    const calls = await resources.calls();
+    expect(calls.indexOf("DELETE 0.20261119.312")).toBeGreaterThan(
+      calls.indexOf("PUT 0.20261121.312"),
+    );
+
+    await configure(undefined, { withheld: ["20261121-0312"] });
+    await forget();
+    await up();
+    expect(await writes()).toEqual(["PUT 0.20261121.312"]);
+    expect(await one(versionOf("europe", "0.20261121.312"))).toMatchObject({
+      publishingProfile: { excludeFromLatest: true },
+    });
+  });
+
+  it("repairs what was changed by hand, and leaves nothing when it goes", async () => {
+    await configure();
+    await prepare("20261121-0312");
+    await up();
+    const id = versionOf("europe", "0.20261121.312");
+    const { id: _, ...version } = await one(id);
+    await resources.put(id, {
+      ...version,
+      publishingProfile: {
+        ...(version.publishingProfile as Properties),
+        excludeFromLatest: true,
+      },
+    });
+    const drift = () =>
+      project.run(["preview", "--refresh", "--expect-no-changes"], env);
+    expect((await drift()).exitCode).not.toBe(0);
+    await up("--refresh");
+    expect(await one(id)).toMatchObject({
+      publishingProfile: { excludeFromLatest: false },
+    });
+
+    await resources.remove(id);
+    for await (const { name } of container.listBlobsFlat()) {
+      await container.getBlobClient(name).delete();
+    }
+    expect((await drift()).exitCode).not.toBe(0);
+    await up("--refresh");
+    await one(id);
+    expect(await blobs()).toHaveLength(1);
+    expect(await up("--refresh")).toMatch(/\d+ unchanged/);
+
+    await forget();
+    const { exitCode, output } = await project.run(["destroy", "--yes"], env);
+    expect(exitCode, output).toBe(0);
+    expect(await resources.below(galleryOf("europe"))).toEqual([]);
+    expect(await resources.get(galleryOf("europe"))).toBeUndefined();
+    expect(await blobs()).toEqual([]);
+    expect(await listPublications(project.store)).toEqual([]);
+  });
+
+  it("leaves the other place alone when one refuses everything, and goes on when it is back", async () => {
+    await configure({ europe: place("europe"), america: place("america") });
+    await prepare("20261120-0312");
+    await up();
+    await prepareNext("20261121-0312");
+    await resources.setDown(subscriptions.america, true);
+    expect(await failingUp()).toContain("AuthorizationFailed");
+    expect(await versions("europe")).toHaveLength(2);
+    expect(await versions("america")).toEqual(["0.20261120.312"]);
+    await resources.setDown(subscriptions.america, false);
+    await forget();
+    await up();
+    expect(await versions("america")).toHaveLength(2);
+    expect(proxy.sentBytes).toBe(0);
+  });
+
+  it("leaves alone a gallery that is somebody else's, and uses one that it is told of", async () => {
+    await resources.put(galleryOf("europe"), { galleryName: "debian" });
+    await configure();
+    await prepare("20261121-0312");
+    expect(await failingUp()).toContain("already existing resource");
+    await configure({ europe: place("europe", { existingGallery: true }) });
+    await up();
+    expect(await versions("europe")).toEqual(["0.20261121.312"]);
+    const { exitCode, output } = await project.run(["destroy", "--yes"], env);
+    expect(exitCode, output).toBe(0);
+    expect(await one(galleryOf("europe"))).toEqual({
+      ...{ galleryName: "debian", id: galleryOf("europe") },
+    });
+  });
+
+  it("leaves alone a version that has the name and is somebody else's", async () => {
+    await configure();
+    await prepare("20261121-0312");
+    const id = versionOf("europe", "0.20261121.312");
+    await resources.put(id, { galleryImageVersionName: "0.20261121.312" });
+    expect(await failingUp()).toContain("already existing resource");
+    expect(await one(id)).toMatchObject({
+      galleryImageVersionName: "0.20261121.312",
+    });
+    expect(await listPublications(project.store)).toEqual([]);
+  });
+
+  it("goes on after it was killed in the middle of an upload", async () => {
+    await configure();
+    await prepare("20261121-0312");
+    let kill = () => {};
+    proxy.fail(
+      /^PUT page/,
+      {
+        kind: "meanwhile",
+        act: async () => {
+          kill();
+          await new Promise((resolve) => setTimeout(resolve, 2000));
+        },
+      },
+      { after: 1 },
+    );
+    const running = project.start(["up", "--yes"], env);
+    kill = running.kill;
+    await running.ended;
+    await project.run(["cancel", "--yes"], env);
+    proxy.reset();
+    await up();
+    expect(await versions("europe")).toEqual(["0.20261121.312"]);
+    expect(await blobs()).toHaveLength(1);
+  });
+
+  it("refuses a misspelt region before anything is touched", async () => {
+    await configure({ europe: place("europe", { location: "westeuropa" }) });
+    const output = await failingUp();
+    expect(output).toContain("must be the name of a region of Azure");
+    expect(output).toContain("azure.places.europe.location");
+    expect(await writes()).toEqual([]);
+  });
+});
