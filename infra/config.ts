@@ -82,8 +82,8 @@ const platformSections = [
   "bucket",
   "ec2",
   "gce",
-  "openstack",
   "azure",
+  "openstack",
 ] as const;
 
 const stackConfig = stackConfigSchema.refine(
