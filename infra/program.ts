@@ -2,7 +2,7 @@
 
 import * as pulumi from "@pulumi/pulumi";
 import { chooseDefinitions, type StackConfig } from "./config.ts";
-import { currentKeys } from "./currentKeys.ts";
+import { currentKeys, requireRoomForPackages } from "./currentKeys.ts";
 import type {
   Definition,
   ImageKey,
@@ -52,14 +52,15 @@ export interface ProgramOutputs {
 export async function declareImages(
   config: StackConfig,
 ): Promise<ProgramOutputs> {
-  const definitions = chooseDefinitions(
-    pulumi.getStack(),
-    config,
-    await loadImages(projectPath("image-definitions"), config.type),
+  const images = await loadImages(
+    projectPath("image-definitions"),
+    config.type,
   );
+  const definitions = chooseDefinitions(pulumi.getStack(), config, images);
   const keys = await currentKeys(definitions, config);
   const address = storeAddress(config.store);
   const store = openStore(address);
+  await requireRoomForPackages(keys, images, store);
   const places = await placesOf(config);
   const published = (await listPublications(store)).filter(
     ({ stack, channel }) =>
@@ -109,11 +110,11 @@ export async function declareImages(
       older.map(({ key }) => key),
     );
   const olderImages = older.map((args) => new ImageVersion(args));
-  const images = current.map((args) => ({
+  const currentImages = current.map((args) => ({
     definition: args.definition,
     image: new ImageVersion(args),
   }));
-  const ends = images.flatMap(({ definition, image }) =>
+  const ends = currentImages.flatMap(({ definition, image }) =>
     image.published.map(({ place, image, publication }) => {
       const newest = newestRecord(definition, place, older);
       const pointer = place.point?.(image, publication, newest);
@@ -132,7 +133,7 @@ export async function declareImages(
   const end = pulumi.all([pulumi.all(ends), pulumi.all(olderEnds)]);
   return {
     summary: summaryText(
-      images,
+      currentImages,
       places.flatMap(({ ending }) => ending ?? []),
     ),
     end: isPreview

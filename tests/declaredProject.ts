@@ -43,11 +43,11 @@ export interface Declaration {
 export const variant = {
   description: "As small as can be",
   classes: ["TINY"],
-  disk: { sizeGiB: 2 },
+  disk: { sizeGiB: 3 },
   bootCheck: {
     firmware: ["bios", "uefi"],
     rootGrows: false,
-    diskSizeGiB: 2,
+    diskSizeGiB: 3,
     memoryMiB: 512,
     timeoutSeconds: 60,
   },

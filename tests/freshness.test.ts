@@ -191,6 +191,39 @@ describe("an archive that moves on", { timeout: 120_000 }, () => {
   });
 });
 
+describe("a small disk", { timeout: 120_000 }, () => {
+  const small = { disk: { sizeGiB: 1 } };
+  const sized = (installedMiB: number) =>
+    changed({
+      ...wanted,
+      fields: `Depends: library\nInstalled-Size: ${installedMiB * 1024}`,
+    });
+
+  it("is refused before anything is built where its packages do not fit", async () => {
+    await project.setVariant(small);
+    await offer(sized(1200));
+    const { declared, error } = await project.declare({
+      config: configuration(),
+    });
+    expect(declared).toEqual([]);
+    expect(error).toContain(
+      "image-definitions/images.yaml:1: the packages of debian-13-tiny-amd64 take 1200 MiB, and a disk of 1 GiB has room for 850 MiB: say disk.sizeGiB 2 or more in its definition, or take packages out.",
+    );
+  });
+
+  it("is built where they do", async () => {
+    await project.setVariant(small);
+    await offer(sized(800));
+    await declared();
+  });
+
+  it("is left to the build where only that can tell", async () => {
+    await project.setVariant(small);
+    await offer(changed({ ...wanted, fields: "Depends: gone" }));
+    await declared();
+  });
+});
+
 describe("an explanation", { timeout: 120_000 }, () => {
   /** What `scripts/images explain` says, without the set-up. */
   async function explained(): Promise<string> {

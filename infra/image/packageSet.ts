@@ -57,33 +57,61 @@ interface AptStep {
 export function packageSet(
   request: PackageSetRequest,
 ): Promise<readonly Package[] | undefined> {
-  const { definition, directory } = request;
+  return alone(request, () => resolvedSet(request));
+}
+
+/**
+ * What the packages that a build would end with take when they are installed, in MiB, by their own word (Installed-Size,
+ * Debian Policy 5.6.20); `undefined` where only a build can tell.
+ */
+export function packageSetMiB(
+  request: PackageSetRequest,
+): Promise<number | undefined> {
+  return alone(request, async () => {
+    const packages = await resolvedSet(request);
+    if (packages === undefined) return undefined;
+    const shown = await showPackages(request, packages);
+    return shown === undefined
+      ? undefined
+      : installedMiB(installedStatus(shown));
+  });
+}
+
+/** In this process; the lock, whose patience ends, is for other ones. apt keeps a core busy, and answers are shared. */
+const oneAtATime = pLimit(1);
+
+function alone<T>(
+  { definition, directory }: PackageSetRequest,
+  task: () => Promise<T>,
+): Promise<T> {
   return oneAtATime(() =>
     holdLock(
       `packages of ${definition.release.codename}`,
       `${directory}.lock`,
       archivePatienceSeconds,
-      async () => {
-        const steps = baseSteps(definition).map(
-          (args): AptStep => ({ args, preferences: "" }),
-        );
-        for (const count of [...definition.layers, definition.classes.length]) {
-          const classes = definition.classes.slice(0, count);
-          const own = await faiSteps(request, classes);
-          const preferences = await preferencesOf(request, classes);
-          if (own === undefined || preferences === undefined) return undefined;
-          const isLayer = count < definition.classes.length;
-          const all = isLayer ? own : [updateBase, ...own];
-          steps.push(...all.map((args) => ({ args, preferences })));
-        }
-        return answerFor(request, steps);
-      },
+      task,
     ),
   );
 }
 
-/** In this process; the lock, whose patience ends, is for other ones. apt keeps a core busy, and answers are shared. */
-const oneAtATime = pLimit(1);
+async function resolvedSet(
+  request: PackageSetRequest,
+): Promise<readonly Package[] | undefined> {
+  const { definition } = request;
+  const steps = baseSteps(definition).map(
+    (args): AptStep => ({ args, preferences: "" }),
+  );
+  for (const count of [...definition.layers, definition.classes.length]) {
+    const classes = definition.classes.slice(0, count);
+    const own = await faiSteps(request, classes);
+    const preferences = await preferencesOf(request, classes);
+    if (own === undefined || preferences === undefined) return undefined;
+    const isLayer = count < definition.classes.length;
+    const all = isLayer ? own : [updateBase, ...own];
+    steps.push(...all.map((args) => ({ args, preferences })));
+  }
+  return answerFor(request, steps);
+}
 
 /**
  * What makes the system that FAI starts from: mmdebstrap's variant `minbase`, by the patterns that mmdebstrap(1)
@@ -245,19 +273,59 @@ async function haveLists({
 
 /** Has apt say what a step would do to a system with these packages. */
 async function simulate(
-  { definition, directory }: PackageSetRequest,
+  request: PackageSetRequest,
   before: readonly Package[],
   { args, preferences }: AptStep,
 ): Promise<readonly Package[] | undefined> {
-  const { architecture } = definition;
+  let status = "";
+  if (before.length > 0) {
+    const shown = await showPackages(request, before);
+    if (shown === undefined) return undefined;
+    status = installedStatus(shown);
+  }
+  const simulated = await askApt(request, "apt-get", ["-s", "-y", ...args], {
+    status,
+    preferences,
+  });
+  return simulated === undefined
+    ? undefined
+    : afterSimulation(before, simulated);
+}
+
+/** What the package indices say of these packages, a stanza for each. */
+function showPackages(
+  request: PackageSetRequest,
+  packages: readonly Package[],
+): Promise<string | undefined> {
+  const { architecture } = request.definition;
+  const names = packages.map(
+    ({ name, version }) => `${name}:${architecture}=${version}`,
+  );
+  return askApt(request, "apt-cache", ["show", ...names]);
+}
+
+/**
+ * Asks apt about a system that does not exist.
+ *
+ * @param system dpkg's status of it, and the preferences that hold in it
+ * @returns what it printed; `undefined` when it could not answer
+ */
+async function askApt(
+  { definition, directory }: PackageSetRequest,
+  program: "apt-get" | "apt-cache",
+  words: readonly string[],
+  system = { status: "", preferences: "" },
+): Promise<string | undefined> {
   const status = join(directory, "status");
-  const preferencesFile = join(directory, "preferences");
+  const preferences = join(directory, "preferences");
+  await writeFile(status, system.status);
+  await writeFile(preferences, system.preferences);
   const options = [
     `Dir::State::status=${status}`,
     // Containers configure apt to keep no index of what it has read, and each run would read everything again.
     "Dir::Cache::pkgcache=pkgcache.bin",
     "Dir::Cache::srcpkgcache=srcpkgcache.bin",
-    `Dir::Etc::preferences=${preferencesFile}`,
+    `Dir::Etc::preferences=${preferences}`,
     "Dir::Etc::preferencesparts=/dev/null",
     "APT::Default-Release=",
     "APT::Install-Recommends=true",
@@ -266,27 +334,19 @@ async function simulate(
     "pkgCacheGen::ForceEssential=,",
     "Debug::NoLocking=true",
   ].flatMap((option) => ["-o", option]);
-  const own = aptOptions(architecture, directory);
   // Options come first: what a step says itself counts more.
-  const ask = (program: string, words: readonly string[]) =>
-    execa(program, [...own, ...options, ...words], {
-      reject: false,
-      env: { LC_ALL: "C.UTF-8" },
-    });
+  const { exitCode, stdout } = await execa(
+    program,
+    [...aptOptions(definition.architecture, directory), ...options, ...words],
+    { reject: false, env: { LC_ALL: "C.UTF-8" } },
+  );
+  return exitCode === 0 ? stdout : undefined;
+}
 
-  await writeFile(status, "");
-  await writeFile(preferencesFile, preferences);
-  if (before.length > 0) {
-    const names = before.map(
-      ({ name, version }) => `${name}:${architecture}=${version}`,
-    );
-    const shown = await ask("apt-cache", ["show", ...names]);
-    if (shown.exitCode !== 0) return undefined;
-    await writeFile(status, installedStatus(shown.stdout));
-  }
-  const simulated = await ask("apt-get", ["-s", "-y", ...args]);
-  if (simulated.exitCode !== 0) return undefined;
-  return afterSimulation(before, simulated.stdout);
+/** What all packages of a dpkg status take together. */
+export function installedMiB(status: string): number {
+  const sizes = [...status.matchAll(/^Installed-Size: (\d+)$/gm)];
+  return sizes.reduce((sumKiB, [, size]) => sumKiB + Number(size), 0) / 1024;
 }
 
 /** What `apt-cache show` prints, as dpkg's status of a system in which all of it is installed. */

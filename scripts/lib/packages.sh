@@ -16,12 +16,12 @@ require_debian() {
     fail "dpkg-query is missing. These scripts set up Debian 12 and 13 machines, and no others."
 }
 
-# list_missing_packages NAME…: those that are not installed.
+# list_missing_packages NAME…: those that are not installed, nor provided by a package that is: Debian 13 has programs
+# in packages of their own that Debian 12 has in larger ones.
 list_missing_packages() {
-  # dpkg-query's exit code says that it does not know some name, which is what is being asked.
-  { dpkg-query --show --showformat '${Package} ${db:Status-Status}\n' "$@" 2>/dev/null || true; } |
+  dpkg-query --show --showformat '${db:Status-Status} ${Package} ${Provides}\n' |
     awk -v wanted="$*" '
-      $2 == "installed" { installed[$1] = 1 }
+      $1 == "installed" { for (i = 2; i <= NF; i++) { sub(/,$/, "", $i); installed[$i] = 1 } }
       END {
         count = split(wanted, names, " ")
         for (i = 1; i <= count; i++) if (!(names[i] in installed)) print names[i]

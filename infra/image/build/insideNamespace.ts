@@ -10,6 +10,7 @@ import { createWriteStream } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
+import { BuildError } from "../../errors.ts";
 import type { Package } from "../../store/records.ts";
 import type { Turn } from "../capacity.ts";
 import { assembleDisk } from "./assemble.ts";
@@ -32,7 +33,7 @@ import {
 import { diskIdentity } from "./partitions.ts";
 import { mountPrivateSystem, mountWorkspace } from "./privateMounts.ts";
 import type { BuildEvent, BuildResult, StartedBuild } from "./request.ts";
-import { requireRoom } from "./room.ts";
+import { missingRoom } from "./room.ts";
 import { provideRootFileSystem } from "./rootFileSystem.ts";
 import { type Workspace, workspaceAt } from "./workspace.ts";
 
@@ -93,7 +94,8 @@ async function build(request: StartedBuild): Promise<BuildResult> {
   tell({ kind: "phase", phase: "disk" });
   const packages = await installedPackages(target);
   await forgetUnused(packageCache, cachedNameOf(packages));
-  requireRoom(definition.disk.sizeGiB, await filesMiB(target));
+  const problem = missingRoom(definition.disk.sizeGiB, await filesMiB(target));
+  if (problem !== undefined) throw new BuildError(`its files ${problem}`);
   await assembleDisk(join(workspace.output, "disk.raw"), {
     architecture: definition.architecture,
     target,

@@ -1,7 +1,5 @@
 /** Whether a disk is large enough for what is to be on it. Pure. */
 
-import { BuildError } from "../../errors.ts";
-
 /** The root partition begins at 128 MiB, behind those that boot, and ends 1 MiB before the disk does. */
 const besideRootMiB = 129;
 
@@ -14,14 +12,17 @@ const shareForFiles = 0.95;
 /**
  * @param sizeGiB of the disk
  * @param filesMiB what all files take, in whole blocks
- * @throws {BuildError} naming the field and a size that is large enough.
+ * @returns what is wrong and what to do, naming the field and a size that is large enough; `undefined` when all is well
  */
-export function requireRoom(sizeGiB: number, filesMiB: number): void {
-  if (filesMiB <= roomMiB(sizeGiB)) return;
+export function missingRoom(
+  sizeGiB: number,
+  filesMiB: number,
+): string | undefined {
+  if (filesMiB <= roomMiB(sizeGiB)) return undefined;
   const enough = Math.ceil((filesMiB / shareForFiles + besideRootMiB) / 1024);
-  throw new BuildError(
-    `its files take ${filesMiB} MiB, and a disk of ${sizeGiB} GiB has room for ${roomMiB(sizeGiB)} MiB: ` +
-      `say disk.sizeGiB ${enough} or more in its definition, or take packages out.`,
+  return (
+    `take ${Math.ceil(filesMiB)} MiB, and a disk of ${sizeGiB} GiB has room for ${roomMiB(sizeGiB)} MiB: ` +
+    `say disk.sizeGiB ${enough} or more in its definition, or take packages out.`
   );
 }
 
