@@ -213,6 +213,24 @@ const galleryImageKind = kindOf({
   },
 });
 
+/** Whether all that is wanted is there: unlike Terraform's, this plugin takes what is false for what is said. */
+function hasAll(old: Value | undefined, wanted: Value | undefined): boolean {
+  if (isList(wanted)) {
+    return (
+      isList(old) &&
+      old.length === wanted.length &&
+      wanted.every((item, index) => hasAll(old[index], item))
+    );
+  }
+  if (isObject(wanted)) {
+    return (
+      isObject(old) &&
+      Object.entries(wanted).every(([name, value]) => hasAll(old[name], value))
+    );
+  }
+  return old === wanted;
+}
+
 const galleryVersionKind: ResourceKind<AzureCloud> = {
   ...kindOf({
     module: "compute/galleryImageVersion",
@@ -258,6 +276,7 @@ const galleryVersionKind: ResourceKind<AzureCloud> = {
       await refuseWrongBlob(cloud, storageProfile);
     },
   }),
+  same: { publishingProfile: hasAll },
 };
 
 /** Azure takes a whole page blob of the subscription's own storage account, and copies it. */

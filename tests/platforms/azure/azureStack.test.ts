@@ -220,11 +220,11 @@ describe("a stack that publishes to Azure", { timeout: 300_000 }, () => {
         endOfLifeDate: "2026-12-01T00:00:00.000Z",
         excludeFromLatest: false,
         targetRegions: [
+          { name: "northeurope", regionalReplicaCount: 1 },
           {
             ...{ name: "westeurope", regionalReplicaCount: 2 },
             storageAccountType: "Standard_ZRS",
           },
-          { name: "northeurope", regionalReplicaCount: 1 },
         ],
       },
       tags: { "cloud-images:key": build.key },
