@@ -25,6 +25,7 @@ describe("the configuration of a stack", () => {
       directory: { path: "public", formats: ["tar.zst", "qcow2"] },
       retention: { versions: 2 },
       type: "daily",
+      uploads: { atOnce: 8 },
       snapshots: {
         debian: "https://snapshot.debian.org/archive/debian/{timestamp}",
         security:
