@@ -42,7 +42,9 @@ export class GitlabProject extends pulumi.ComponentResource {
     super("cloud-images:gitlab:Project", name, {}, options);
     const child = { parent: this, provider };
     const { args, ignored } = declaredSettings(config, group);
-    const project = new Project(name, args, {
+    // An adopted one is another than one that is made: what belongs to the one is never done to the other.
+    const own = config.adopt === undefined ? name : `${name}-${config.adopt}`;
+    const project = new Project(own, args, {
       ...child,
       ...(config.adopt === undefined
         ? { protect: true }

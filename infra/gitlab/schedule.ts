@@ -20,7 +20,8 @@ export interface ScheduleProblem {
  * What GitLab and we read alike. GitLab's reader (the Ruby library fugit) and ours differ in `?`, `L`, `#` and names such as
  * `@daily`.
  */
-const cronPattern = /^[\d*,/a-z-]+( [\d*,/a-z-]+){4}$/i;
+const cronPattern =
+  /^[\d*,/-]+ [\d*,/-]+ [\d*,/-]+ [\d*,/a-z-]+ [\d*,/a-z-]+$/i;
 
 /** Names of zones as fugit finds them after the five fields. */
 const zonePattern = /^[A-Z][\w+-]*(\/[A-Z][\w+-]*){0,2}$/;

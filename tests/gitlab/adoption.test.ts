@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { projectPath } from "../../infra/projectPaths.ts";
 import { TestGitlab, thingsNamed } from "../doubles/gitlab/testGitlab.ts";
-import { TestProgram } from "../doubles/program.ts";
+import { requireSuccess, TestProgram } from "../doubles/program.ts";
 
 const existing = {
   ...{ name: "Our images", path: "ours", namespaceId: 42 },
@@ -86,22 +86,22 @@ test.each<[string, object, RegExp]>([
 });
 
 test("an adopted project keeps what nobody named", async () => {
+  await program[Symbol.asyncDispose]();
+  program = await TestProgram.create(gitlab.env);
   await declare(config);
   const up = await program.up();
-  expect(up).toMatchObject({ exitCode: 0 });
+  requireSuccess(up);
   expect(theProject()).toEqual(existing);
   expect(Object.values(gitlab.things("ProjectVariable"))).toMatchObject([
     { project: "60", key: "PLAIN" },
   ]);
-  expect(await program.up("--refresh", "--expect-no-changes")).toMatchObject({
-    exitCode: 0,
-  });
+  requireSuccess(await program.up("--refresh", "--expect-no-changes"));
 });
 
 test("what is named of it changes, and nothing else does", async () => {
   const settings = { mergeMethod: "ff", sharedRunnersEnabled: false };
   await declare({ ...config, image: { ...config.image, settings } });
-  expect(await program.up()).toMatchObject({ exitCode: 0 });
+  requireSuccess(await program.up());
   expect(theProject()).toMatchObject({ ...existing, ...settings });
 });
 
@@ -111,18 +111,30 @@ test("what others change of it is theirs, but for what was named", async () => {
       ...{ description: "Eleven years of work", mergeMethod: "merge" },
     });
   });
-  expect(await program.up("--refresh")).toMatchObject({ exitCode: 0 });
+  requireSuccess(await program.up("--refresh"));
   expect(theProject()).toMatchObject({
     ...{ description: "Eleven years of work", mergeMethod: "ff" },
     ciConfigPath: existing.ciConfigPath,
   });
 });
 
+test("another project in its place is made beside it", async () => {
+  await declare({ ...config, group: 42, image: { path: "images" } });
+  requireSuccess(await program.up());
+  expect(
+    Object.values(gitlab.things("Project")).map(({ path }) => path),
+  ).toEqual(["ours", "images"]);
+  expect(theProject()?.mergeMethod).toBe("ff");
+  await program.pulumi("state", "unprotect", "--all", "--yes");
+  await declare(config);
+  requireSuccess(await program.up());
+});
+
 test("it stays when the stack goes", async () => {
   const destroy = await program.pulumi("destroy", "--yes", "--skip-preview");
-  expect(destroy).toMatchObject({ exitCode: 0 });
+  requireSuccess(destroy);
   expect(theProject()).toMatchObject({ path: "ours" });
-  expect(theProject()?.archived).toBeUndefined();
+  expect(theProject()?.archived ?? false).toBe(false);
   expect(gitlab.things("ProjectVariable")).toEqual({});
 });
 
@@ -130,6 +142,6 @@ test("settings may be named from the first", async () => {
   const settings = { squashOption: "always" };
   await declare({ ...config, image: { ...config.image, settings } });
   const up = await program.up();
-  expect(up).toMatchObject({ exitCode: 0 });
+  requireSuccess(up);
   expect(theProject()).toMatchObject({ ...settings, path: "ours" });
 });

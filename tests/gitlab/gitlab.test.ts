@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { projectPath } from "../../infra/projectPaths.ts";
 import { TestGitlab, thingsNamed } from "../doubles/gitlab/testGitlab.ts";
-import { TestProgram } from "../doubles/program.ts";
+import { requireSuccess, TestProgram } from "../doubles/program.ts";
 
 const secrets = {
   password: "correct-horse-battery",
@@ -130,7 +130,7 @@ function secretTexts(): readonly string[] {
 
 test("a preview shows all of it, touches nothing and tells no secret", async () => {
   const preview = await program.pulumi("preview", "--diff");
-  expect(preview).toMatchObject({ exitCode: 0 });
+  requireSuccess(preview);
   expect(preview.output).toMatch(/cronTimezone *: "Europe\/Berlin"/);
   expect(newCalls()).toEqual([]);
   for (const secret of secretTexts()) {
@@ -140,7 +140,7 @@ test("a preview shows all of it, touches nothing and tells no secret", async () 
 
 test("an empty group gets everything that was declared", async () => {
   const up = await program.up("--show-secrets=false");
-  expect(up).toMatchObject({ exitCode: 0 });
+  requireSuccess(up);
   expect(up.output).toContain("https://gitlab.example/team/images");
 
   const [[image] = []] = Object.entries(gitlab.things("Project"));
@@ -226,7 +226,7 @@ test("nothing in the state can be read that is a secret", async () => {
 test("nothing changes when nothing has", async () => {
   newCalls();
   const up = await program.up("--refresh", "--expect-no-changes");
-  expect(up).toMatchObject({ exitCode: 0 });
+  requireSuccess(up);
   expect(newCalls()).toEqual([]);
 });
 
@@ -254,7 +254,7 @@ test("what somebody changed by hand shows, and is put right", async () => {
   );
   expect(drift.exitCode).not.toBe(0);
   const up = await program.up("--refresh");
-  expect(up).toMatchObject({ exitCode: 0 });
+  requireSuccess(up);
   expect(thing("PipelineSchedule", { description: "daily" })?.active).toBe(
     true,
   );
@@ -280,7 +280,7 @@ test("a token for notes is made anew before it ends, and jobs get the new one", 
   gitlab.change((world) => {
     world.today = "2026-12-22";
   });
-  expect(await program.up()).toMatchObject({ exitCode: 0 });
+  requireSuccess(await program.up());
   const after = thing("ProjectAccessToken", {});
   expect(after?.expiresAt).toBe("2027-02-20");
   expect(after?.token).not.toBe(before?.token);
@@ -311,7 +311,7 @@ test("what cannot change in place is made anew", async () => {
     },
   });
   const up = await program.up();
-  expect(up).toMatchObject({ exitCode: 0 });
+  requireSuccess(up);
   const calls = newCalls().map((call) => call.split(" ").slice(0, 2).join(" "));
   expect(calls.sort()).toEqual(
     ["ProjectHook", "ProjectVariable", "UserRunner"]
@@ -329,7 +329,7 @@ test("what cannot change in place is made anew", async () => {
 
 test("projects are protected against destruction", async () => {
   newCalls();
-  const destroy = await program.pulumi("destroy", "--yes", "--skip-preview");
+  const destroy = await program.pulumi("destroy", "--yes");
   expect(destroy.exitCode).not.toBe(0);
   expect(destroy.output).toMatch(/cannot be deleted.*protect/s);
   expect(newCalls()).toEqual([]);
@@ -338,7 +338,7 @@ test("projects are protected against destruction", async () => {
 test("a project whose protection was lifted is archived, not deleted", async () => {
   await program.pulumi("state", "unprotect", "--all", "--yes");
   const destroy = await program.pulumi("destroy", "--yes", "--skip-preview");
-  expect(destroy).toMatchObject({ exitCode: 0 });
+  requireSuccess(destroy);
   expect(
     Object.values(gitlab.things("Project")).map(({ archived }) => archived),
   ).toEqual([true, true]);

@@ -161,7 +161,7 @@ export function gitlabKind(
           ...outputs,
         };
         world.calls.push(`create ${token} ${id}`);
-        return { id, outputs: told(things[id]) };
+        return { id, outputs: { ...told(things[id]), ...outputs } };
       });
     },
 
@@ -184,6 +184,7 @@ export function gitlabKind(
             "404 Not Found",
           );
         }
+        const renewed = details.renewed?.(world, olds, news) ?? {};
         things[id] = {
           ...found,
           // What is left out and GitLab has no value of its own for goes away.
@@ -193,10 +194,10 @@ export function gitlabKind(
               .map((name) => [name, null]),
           ),
           ...news,
-          ...details.renewed?.(world, olds, news),
+          ...renewed,
         };
         world.calls.push(`update ${token} ${id}`);
-        return told(things[id]);
+        return { ...told(things[id]), ...kept(olds), ...renewed };
       });
     },
 
@@ -211,6 +212,15 @@ export function gitlabKind(
       });
     },
   };
+
+  /** Outputs that GitLab told once, when the thing was made. */
+  function kept(olds: Properties): Properties {
+    return Object.fromEntries(
+      Object.keys(known.outputs)
+        .filter((name) => unread.has(name))
+        .map((name) => [name, olds[name]]),
+    );
+  }
 
   /** What GitLab tells of a thing. */
   function told(thing: Properties): Properties {
