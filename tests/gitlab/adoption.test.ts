@@ -1,9 +1,12 @@
 /** A project that is there already, through the real engine; and what GitLab refuses. */
 
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { projectPath } from "../../infra/projectPaths.ts";
 import { TestGitlab, thingsNamed } from "../doubles/gitlab/testGitlab.ts";
 import { requireSuccess, TestProgram } from "../doubles/program.ts";
+
+// Each brings a stack up, some of them twice.
+vi.setConfig({ testTimeout: 300_000 });
 
 const existing = {
   ...{ name: "Our images", path: "ours", namespaceId: 42 },

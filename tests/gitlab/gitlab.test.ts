@@ -2,10 +2,13 @@
 
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { projectPath } from "../../infra/projectPaths.ts";
 import { TestGitlab, thingsNamed } from "../doubles/gitlab/testGitlab.ts";
 import { requireSuccess, TestProgram } from "../doubles/program.ts";
+
+// Each brings a stack up, some of them twice.
+vi.setConfig({ testTimeout: 300_000 });
 
 const secrets = {
   password: "correct-horse-battery",
