@@ -146,8 +146,7 @@ test("an empty group gets everything that was declared", async () => {
   requireSuccess(up);
   expect(up.output).toContain("https://gitlab.example/team/images");
 
-  const [[image] = []] = Object.entries(gitlab.things("Project"));
-  expect(gitlab.things("Project")[String(image)]).toMatchObject({
+  expect(thing("Project", { path: "images" })).toMatchObject({
     pathWithNamespace: "team/images",
     ...{ visibilityLevel: "private", mergeMethod: "ff" },
     sharedRunnersEnabled: false,
