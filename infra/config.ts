@@ -10,6 +10,10 @@ import type { ExpandedImage } from "./definitions/expand.ts";
 import { describeIssue } from "./definitions/issues.ts";
 import { isNamedBy, namePatternSchema } from "./definitions/namePattern.ts";
 import { UserError } from "./errors.ts";
+import {
+  type GitlabConfig,
+  gitlabConfigSchema,
+} from "./gitlab/gitlabConfig.ts";
 import { azureConfigSchema } from "./platforms/azure/azureConfig.ts";
 import { bucketConfigSchema } from "./platforms/bucket/bucketConfig.ts";
 import { directoryConfigSchema } from "./platforms/directory/directoryConfig.ts";
@@ -51,6 +55,7 @@ const stackConfigSchema = z.strictObject({
   openstack: openstackConfigSchema.optional(),
   uploads: uploadsConfigSchema.prefault({}),
   azure: azureConfigSchema.optional(),
+  gitlab: gitlabConfigSchema.optional(),
   retention: z
     .strictObject({
       versions: z
@@ -140,6 +145,23 @@ export function parseAccountConfig(
   }
   const schema = z.strictObject({ account: accountConfigSchema });
   return checked(stack, schema, { account }).account;
+}
+
+/**
+ * Checks what Pulumi has for a stack that only declares GitLab: whoever wants to keep its token and secrets from what publishes
+ * images.
+ *
+ * @returns `undefined` for a stack that declares something else as well
+ * @throws {UserError} naming the file and each field that is wrong.
+ */
+export function parseGitlabConfig(
+  stack: string,
+  values: ConfigValues,
+): GitlabConfig | undefined {
+  const own = ownValues(values);
+  if (Object.keys(own).join() !== "gitlab") return undefined;
+  const schema = z.strictObject({ gitlab: gitlabConfigSchema });
+  return checked(stack, schema, own).gitlab;
 }
 
 function checked<T>(

@@ -30,7 +30,7 @@ import {
 export interface Plugin<Cloud> {
   /** Of the Pulumi package. */
   readonly version: string;
-  readonly shapes: DeclaredShapes;
+  readonly shapes: Pick<DeclaredShapes, "misfits">;
   readonly configShape: Shape;
   /** Makes what reaches the cloud, from the provider's inputs. Reaching it may wait until something is asked of it. */
   connect(config: Properties): Cloud;
@@ -150,8 +150,11 @@ function methodsOf<Cloud>(
       const olds = fromStruct(request.getOlds());
       const news = fromStruct(request.getNews());
       const ignored = request.getIgnorechangesList();
+      const due = kind.due?.(cloud(), olds) ?? [];
       const changed = [...kind.shape.keys()].filter(
-        (name) => !ignored.includes(name) && differs(kind, name, olds, news),
+        (name) =>
+          !ignored.includes(name) &&
+          (due.includes(name) || differs(kind, name, olds, news)),
       );
       const replaces = changed.filter((name) => !kind.updatable.has(name));
       const { nameProperty } = kind;
@@ -352,7 +355,10 @@ function differs<Cloud>(
   news: Properties,
 ): boolean {
   const [old, wanted] = [olds[name], news[name]];
-  if (isEmpty(wanted)) return !kind.computed.has(name) && !isEmpty(old);
+  const isLeftOut = wanted === undefined || wanted === null || wanted === "";
+  if (isEmpty(wanted)) {
+    return !(isLeftOut && kind.computed.has(name)) && !isEmpty(old);
+  }
   if (hasUnknown(wanted)) return true;
   if (isEmpty(old)) return true;
   const isMap = kind.shape

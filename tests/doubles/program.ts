@@ -15,6 +15,11 @@ export interface Run {
   readonly output: string;
 }
 
+/** @throws with everything that was printed, when the engine was not content. */
+export function requireSuccess({ exitCode, output }: Run): void {
+  if (exitCode !== 0) throw new Error(`Exit code ${exitCode}:\n${output}`);
+}
+
 /** A program with one stack, in a directory of its own. */
 export class TestProgram implements AsyncDisposable {
   readonly directory: string;

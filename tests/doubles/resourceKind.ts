@@ -22,6 +22,8 @@ export interface ResourceKind<Cloud> {
   readonly same?: Readonly<
     Record<string, (old: Value, wanted: Value) => boolean>
   >;
+  /** Properties that the provider changes by itself when their time has come. */
+  due?(cloud: Cloud, olds: Properties): readonly string[];
   /** What is wrong with inputs that have the right shape. Values may be unknown yet. */
   check?(inputs: Properties): readonly Misfit[];
   create(

@@ -29,6 +29,7 @@ const copied = [
   "package-lock.json",
   "package.json",
   "scripts",
+  "sdks",
   "tsconfig.json",
 ];
 /** What set-up made, and the packages that builds download. */

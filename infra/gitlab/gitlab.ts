@@ -1,0 +1,168 @@
+import {
+  ProjectAccessToken,
+  ProjectJobTokenScopes,
+  type Provider,
+  UserRunner,
+} from "@pulumi/gitlab";
+import * as pulumi from "@pulumi/pulumi";
+import type {
+  GitlabConfig,
+  GitlabRunnerConfig,
+  NoteTokenConfig,
+} from "./gitlabConfig.ts";
+import { GitlabProject, type ProjectScope } from "./project.ts";
+import type { ProjectConfig } from "./projectConfig.ts";
+import { declareVariable } from "./variables.ts";
+
+/** GitLab, and how it is reached. */
+export interface GitlabArgs {
+  readonly config: GitlabConfig;
+  readonly provider: Provider;
+}
+
+/** The project that images are made in, the one that releases them, and runners for both. */
+export class Gitlab extends pulumi.ComponentResource {
+  readonly image: GitlabProject;
+  readonly release: GitlabProject | undefined;
+  /** What the machines of runners register with, by the names that the configuration has. Secrets. */
+  readonly runnerTokens: ReadonlyMap<string, pulumi.Output<string>>;
+
+  constructor(
+    name: string,
+    { config, provider }: GitlabArgs,
+    options?: pulumi.ComponentResourceOptions,
+  ) {
+    super("cloud-images:gitlab:Gitlab", name, {}, options);
+    const child = { parent: this, provider };
+    const project = (role: ProjectRole, config: ProjectConfig) =>
+      new GitlabProject(
+        `${name}-${role}`,
+        { config, group, provider },
+        { parent: this },
+      );
+    const { group, noteToken, runners } = config;
+    this.image = project("image", config.image);
+    this.release =
+      config.release === undefined
+        ? undefined
+        : project("release", config.release);
+    this.#declareJobTokens(this.image.scope, config.image);
+    if (this.release !== undefined) {
+      this.#declareJobTokens(this.release.scope, config.release);
+    }
+    if (noteToken !== undefined) {
+      declareNoteToken(
+        this.image.scope,
+        this.#scopeOf(noteToken.in),
+        noteToken,
+      );
+    }
+    this.runnerTokens = new Map(
+      Object.entries(runners).map(([title, runner]) => {
+        const { token } = new UserRunner(
+          `${name}-runner-${title}`,
+          {
+            ...runnerArgs(title, runner),
+            ...(runner.project === undefined
+              ? groupRunner(group)
+              : {
+                  runnerType: "project_type",
+                  projectId: this.#idOf(runner.project),
+                }),
+          },
+          child,
+        );
+        return [title, pulumi.secret(token)];
+      }),
+    );
+    this.registerOutputs({});
+  }
+
+  /** Only what the configuration has let by: it names no release project where there is none. */
+  #scopeOf(role: ProjectRole): ProjectScope {
+    return ((role === "release" ? this.release : undefined) ?? this.image)
+      .scope;
+  }
+
+  #idOf(role: ProjectRole): pulumi.Output<number> {
+    return this.#scopeOf(role).project.apply(Number);
+  }
+
+  /** Each project may let in the other's jobs, so both have to be there first. */
+  #declareJobTokens(
+    { name, project, child }: ProjectScope,
+    config: ProjectConfig | undefined,
+  ): void {
+    if (config?.jobTokens === undefined) return;
+    const { projects, groups } = config.jobTokens;
+    new ProjectJobTokenScopes(
+      `${name}-job-tokens`,
+      {
+        project,
+        enabled: true,
+        targetProjectIds: projects.map((each) =>
+          typeof each === "number" ? each : this.#idOf(each),
+        ),
+        targetGroupIds: groups,
+      },
+      child,
+    );
+  }
+}
+
+type ProjectRole = "image" | "release";
+
+/** A token that writes notes in one project, for jobs of the same or another. It is made anew before it ends. */
+function declareNoteToken(
+  { name, project, child }: ProjectScope,
+  reader: ProjectScope,
+  config: NoteTokenConfig,
+): void {
+  const { token } = new ProjectAccessToken(
+    `${name}-note-token`,
+    {
+      project,
+      name: "cloud-images-notes",
+      description: "Notes on merge requests, issues about drift",
+      // Notes need the whole API; a reporter can change nothing else by it.
+      scopes: ["api"],
+      accessLevel: "reporter",
+      rotationConfiguration: {
+        expirationDays: config.days,
+        rotateBeforeDays: config.renewDays,
+      },
+    },
+    child,
+  );
+  declareVariable(reader, {
+    key: config.variable,
+    value: token,
+    environment: "*",
+    protected: config.protected,
+    masked: true,
+    hidden: false,
+    raw: true,
+    file: false,
+    description: "Writes notes; made anew by pulumi up",
+  });
+}
+
+function runnerArgs(title: string, runner: GitlabRunnerConfig) {
+  return {
+    description: runner.description ?? title,
+    tagLists: runner.tags,
+    // A job that names no tags says nothing of the machine that it needs.
+    untagged: false,
+    accessLevel: runner.protected ? "ref_protected" : "not_protected",
+    maximumTimeout: runner.timeoutMinutes * 60,
+    paused: runner.paused,
+    locked: true,
+  };
+}
+
+function groupRunner(group: number | undefined) {
+  return {
+    runnerType: "group_type",
+    ...(group === undefined ? {} : { groupId: group }),
+  };
+}

@@ -1,0 +1,43 @@
+/** Addresses that GitLab calls. */
+
+import { ProjectHook, type ProjectHookArgs } from "@pulumi/gitlab";
+import * as pulumi from "@pulumi/pulumi";
+import type { ProjectScope } from "./project.ts";
+import { hookEvents, type WebhookConfig } from "./projectConfig.ts";
+
+export function declareWebhooks(
+  { name, project, child }: ProjectScope,
+  webhooks: Readonly<Record<string, WebhookConfig>>,
+): void {
+  for (const [title, config] of Object.entries(webhooks)) {
+    const { url, token, events, branches } = config;
+    new ProjectHook(
+      `${name}-webhook-${title}`,
+      {
+        project,
+        name: title,
+        // Addresses of chats let in whoever knows them.
+        url: pulumi.secret(url),
+        enableSslVerification: true,
+        ...eventArgs(events),
+        ...(token === undefined ? {} : { token }),
+        ...(branches === undefined
+          ? {}
+          : {
+              pushEventsBranchFilter: branches,
+              branchFilterStrategy: "wildcard",
+            }),
+      },
+      child,
+    );
+  }
+}
+
+/** All events, those that were not named as well: GitLab has some of them on by itself. Pure. */
+function eventArgs(
+  events: WebhookConfig["events"],
+): Partial<Pick<ProjectHookArgs, `${(typeof hookEvents)[number]}Events`>> {
+  return Object.fromEntries(
+    hookEvents.map((event) => [`${event}Events`, events.includes(event)]),
+  );
+}
