@@ -13,6 +13,7 @@ import {
   googleFailure,
   googleStatus,
 } from "../../google/failures.ts";
+import { inTurn } from "../uploads.ts";
 
 /** What Cloud Storage says of an object. */
 export interface ObjectFacts {
@@ -119,6 +120,7 @@ export class SourceObject {
   /**
    * Sends a file where there is no object yet. A connection that breaks is taken up where the service has come to.
    *
+   * @param atOnce how many files may be sent at the same time, wherever they go
    * @returns `undefined` when somebody made one meanwhile
    * @throws {UserError} when there is no bucket, or it may not be written.
    * @throws {WrongCopyError} when the service has got other bytes than were sent.
@@ -127,13 +129,18 @@ export class SourceObject {
     path: string,
     digests: SourceDigests,
     metadata: Readonly<Record<string, string>>,
+    atOnce: number,
   ): Promise<ObjectFacts | undefined> {
+    const send = () =>
+      inTurn(atOnce, piecesOf(path), (pieces) =>
+        this.#send(pieces, digests, metadata),
+      );
     try {
-      await this.#send(path, digests, metadata).catch(async (error) => {
+      await send().catch(async (error) => {
         if (failureKind(error) !== "expired") throw error;
         // A token that is taken back in mid-upload: a new one begins anew.
         this.#file = await this.#connect();
-        await this.#send(path, digests, metadata);
+        await send();
       });
     } catch (error) {
       if (googleStatus(error) === 412) return undefined;
@@ -154,12 +161,12 @@ export class SourceObject {
   }
 
   async #send(
-    path: string,
+    pieces: AsyncIterable<Buffer>,
     { crc32c, md5 }: SourceDigests,
     metadata: Readonly<Record<string, string>>,
   ): Promise<void> {
     await pipeline(
-      createReadStream(path, { highWaterMark: mebibyte }),
+      pieces,
       this.#file.createWriteStream({
         resumable: true,
         chunkSize: chunkBytes,
@@ -187,6 +194,11 @@ export class SourceObject {
   #failure(task: string, error: unknown): Error {
     return googleFailure(task, `the bucket ${this.#bucket}`, error);
   }
+}
+
+/** A file from its beginning; it is opened when the first piece is asked for. */
+async function* piecesOf(path: string): AsyncGenerator<Buffer> {
+  yield* createReadStream(path, { highWaterMark: mebibyte });
 }
 
 /** Whether an object has a file's bytes. */
