@@ -7,6 +7,12 @@ import type { GoogleLogin } from "./access.ts";
 /** What every service of Google Cloud takes; what may be done is decided by roles. */
 const scopes = ["https://www.googleapis.com/auth/cloud-platform"];
 
+/**
+ * No call here is about the project of the credentials. The library looks for it all the same if it is not told one: of
+ * a workload identity pool by the Resource Manager, which has to be enabled and allowed for that.
+ */
+const noProject = "none";
+
 /** Seconds that a token for another service account is good for: the most that is allowed without asking. */
 const impersonatedSeconds = 3600;
 
@@ -67,6 +73,7 @@ export async function storageClient(
   const { endpoint } = login;
   const isSigned = usesCredentials(login);
   return new Storage({
+    projectId: noProject,
     ...(isSigned ? { authClient: await authOf(login) } : {}),
     ...(endpoint === undefined
       ? {}
@@ -84,11 +91,13 @@ export async function storageClient(
 async function authOf({ serviceAccount }: GoogleLogin): Promise<GoogleAuth> {
   const own = new GoogleAuth({
     scopes,
+    projectId: noProject,
     // A token that is taken back before its time is fetched anew.
     clientOptions: { forceRefreshOnFailure: true },
   });
   if (serviceAccount === undefined) return own;
   return new GoogleAuth({
+    projectId: noProject,
     authClient: new Impersonated({
       sourceClient: await own.getClient(),
       targetPrincipal: serviceAccount,

@@ -57,10 +57,8 @@ export interface ComputeImage {
   readonly labels?: Readonly<Record<string, string>>;
   readonly labelFingerprint?: string;
   readonly deprecated?: Deprecation;
-  /** Of the tar.gz that it was made from. */
-  readonly archiveSizeBytes?: string;
+  /** Of the disk, in GiB. */
   readonly diskSizeGb?: string;
-  readonly sourceType?: string;
   readonly storageLocations?: readonly string[];
 }
 

@@ -149,8 +149,9 @@ export function googleFailure(
 const longestSaid = 300;
 
 function messageOf(error: unknown): string {
-  const said = error instanceof Error ? error.message : String(error);
-  return said.replace(/\s+/g, " ").trim().slice(0, longestSaid);
+  // What is said in mid-upload the library hands on as it is, which is no Error.
+  const { message } = (error ?? {}) as { readonly message?: string };
+  return (message ?? String(error)).replace(/\s+/g, " ").trim().slice(0, longestSaid);
 }
 
 function causeOf(error: unknown): unknown {

@@ -72,5 +72,9 @@ describe("errors of Google Cloud", () => {
     );
     expect(full).toBeInstanceOf(PublicationError);
     expect(full.message).toContain("a quota is used up");
+    const inUpload = { code: 400, message: "Too many bytes" };
+    expect(googleFailure("send", "it", inUpload).message).toContain(
+      "(400: Too many bytes)",
+    );
   });
 });

@@ -13,12 +13,12 @@ import {
   type Server,
   type ServerResponse,
 } from "node:http";
-import { type AddressInfo, createServer as createSocket } from "node:net";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
-import { setTimeout as sleep } from "node:timers/promises";
-import { projectPath } from "../../infra/projectPaths.ts";
-import { type LocalServer, startServer } from "./localServer.ts";
+import { gunzipSync } from "node:zlib";
+import { startCloudStorage } from "./cloudStorage.ts";
+import type { LocalServer } from "./localServer.ts";
 
 /** What befalls a call. */
 export type Fault =
@@ -59,6 +59,14 @@ export interface StandInImage {
   readonly sourceSha256: string;
 }
 
+/** An upload in pieces. */
+interface Session {
+  readonly path: string;
+  /** There must be no object at its end. */
+  readonly isAbsent: boolean;
+  receivedBytes: number;
+}
+
 interface Binding {
   readonly role: string;
   readonly members: readonly string[];
@@ -82,8 +90,17 @@ const regions = ["europe-west3", "us-central1", "asia-east1"];
 const features = [
   ...["VIRTIO_SCSI_MULTIQUEUE", "MULTI_IP_SUBNET", "UEFI_COMPATIBLE", "GVNIC"],
   ...["SEV_CAPABLE", "SEV_LIVE_MIGRATABLE_V2", "SEV_SNP_CAPABLE", "IDPF"],
-  ...["TDX_CAPABLE", "SUSPEND_RESUME_COMPATIBLE"],
+  ...["TDX_CAPABLE", "SUSPEND_RESUME_COMPATIBLE", "SNP_SVSM_CAPABLE"],
+  "CCA_CAPABLE",
 ];
+
+/** Features that only processors of the other architecture have. */
+const foreignFeatures: Readonly<Record<string, RegExp>> = {
+  ARM64: /^(SEV|TDX|SNP)_/,
+  X86_64: /^CCA_/,
+};
+
+const gibibyte = 1024 ** 3;
 
 export class RefusedByGoogle extends Error {
   readonly status: number;
@@ -111,7 +128,7 @@ export class GoogleCloud implements AsyncDisposable {
   readonly #directory: string;
   readonly #operations = new Map<string, { name: string; end: () => object }>();
   readonly #requests = new Map<string, object>();
-  readonly #sessions = new Map<string, { path: string; isAbsent: boolean }>();
+  readonly #sessions = new Map<string, Session>();
   #rules: Rule[] = [];
   #tokens = new Set<string>();
   #dead = new Set<string>();
@@ -134,19 +151,7 @@ export class GoogleCloud implements AsyncDisposable {
   static async start(directory: string): Promise<GoogleCloud> {
     const objects = join(directory, "objects");
     await mkdir(objects, { recursive: true });
-    const emulator = await startServer({
-      command: join(projectPath(".tools/python/bin"), "gcp-storage-emulator"),
-      args: [
-        "start",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        String(await freePort()),
-      ],
-      env: { STORAGE_BASE: "/", STORAGE_DIR: objects.slice(1) },
-      ready: /Starting server at 127\.0\.0\.1:(\d+)/,
-    });
-    await listening(emulator.url);
+    const emulator = await startCloudStorage(objects);
     const server = createServer({ keepAliveTimeout: 60_000 });
     server.listen(0, "127.0.0.1");
     await once(server, "listening");
@@ -307,11 +312,15 @@ export class GoogleCloud implements AsyncDisposable {
 
   async #answer(incoming: IncomingMessage, body: Buffer): Promise<Answer> {
     const { method = "", url = "", headers } = incoming;
-    const token = /^Bearer (\w+)$/.exec(headers.authorization ?? "")?.[1];
-    if (token === undefined || !this.#tokens.has(token)) {
-      return refusal(401, "authError", "Invalid Credentials");
-    }
     const address = new URL(url, this.url);
+    const token = /^Bearer (\w+)$/.exec(headers.authorization ?? "")?.[1];
+    // The address of a resumable upload is a credential itself; a token that comes with it has to be a good one.
+    const isSession = this.#sessions.has(
+      address.searchParams.get("upload_id") ?? "",
+    );
+    const isAllowed =
+      token === undefined ? isSession : this.#tokens.has(token);
+    if (!isAllowed) return refusal(401, "authError", "Invalid Credentials");
     if (!address.pathname.startsWith("/compute/v1/projects/")) {
       return this.#storage(incoming, address, body);
     }
@@ -343,7 +352,7 @@ export class GoogleCloud implements AsyncDisposable {
         const answer = await this.#forward(incoming, body);
         const session = new URL(answer.headers?.location ?? this.url);
         this.#sessions.set(session.searchParams.get("upload_id") ?? "", {
-          ...{ path, isAbsent },
+          ...{ path, isAbsent, receivedBytes: 0 },
         });
         return answer;
       }
@@ -354,6 +363,10 @@ export class GoogleCloud implements AsyncDisposable {
             headers["content-range"] ?? "",
           ) ?? [];
         const isLast = from === undefined || Number(to) + 1 === Number(all);
+        // The emulator knows no question after an upload whose size nobody has said.
+        if (session && headers["content-range"] === "bytes */*") {
+          return piecesUpTo(session.receivedBytes);
+        }
         this.sentBytes += body.length;
         if (!isLast && body.length % chunkUnit !== 0) {
           return refusal(400, "invalid", "Not a multiple of 256 KiB.");
@@ -361,6 +374,9 @@ export class GoogleCloud implements AsyncDisposable {
         if (isLast && session?.isAbsent && from !== undefined) {
           await this.#requireGeneration(session.path, "0");
         }
+        const answer = await this.#forward(incoming, body);
+        if (session && answer.status < 400) session.receivedBytes += body.length;
+        return answer;
       }
     } else if (wanted !== null) {
       await this.#requireGeneration(address.pathname, wanted);
@@ -505,8 +521,8 @@ export class GoogleCloud implements AsyncDisposable {
     for (const { type } of guestOsFeatures) {
       requireThat(features.includes(type), `guest OS feature ${type}`);
       requireThat(
-        architecture !== "ARM64" || !/^(SEV|TDX)_/.test(type),
-        `${type} with ARM64`,
+        !foreignFeatures[architecture]?.test(type),
+        `${type} with ${architecture}`,
       );
     }
     requireThat(
@@ -531,15 +547,18 @@ export class GoogleCloud implements AsyncDisposable {
     );
     requireThat(answer.ok, `source ${rawDisk.source}`);
     const bytes = Buffer.from(await answer.arrayBuffer());
+    const diskBytes = sizeOfDisk(bytes);
     requireThat(
-      bytes.readUInt16BE(0) === 0x1f8b,
+      diskBytes !== undefined && diskBytes % gibibyte === 0,
       "raw disk: The tar archive is not a valid image",
     );
     const { rawDisk: _, ...fields } = given;
     const image = this.addImage(project, {
       ...(fields as { name: string }),
       status: "PENDING",
-      archiveSizeBytes: String(bytes.length),
+      diskSizeGb: String((diskBytes ?? 0) / gibibyte),
+      // What Compute Engine itself keeps of it, in pieces of 64 bytes: not the size of what it was made from.
+      archiveSizeBytes: String(Math.ceil((bytes.length * 1.1) / 64) * 64),
       sourceSha256: createHash("sha256").update(bytes).digest("hex"),
     });
     return this.#operation(() => {
@@ -601,6 +620,25 @@ export class GoogleCloud implements AsyncDisposable {
   }
 }
 
+/** Bytes of the one member of an archive in GNU tar's older form, which may be sparse; it has to be `disk.raw`. */
+function sizeOfDisk(archive: Buffer): number | undefined {
+  const isGzip = archive.length > 2 && archive.readUInt16BE(0) === 0x1f8b;
+  if (!isGzip) return undefined;
+  const header = gunzipSync(archive).subarray(0, 512);
+  const text = (at: number, length: number) =>
+    header.toString("latin1", at, at + length).replace(/\0.*/s, "");
+  if (text(0, 100) !== "disk.raw" || text(257, 8) !== "ustar  ") {
+    return undefined;
+  }
+  return tarNumber(header.subarray(...(text(156, 1) === "S" ? [483, 495] : [124, 136])));
+}
+
+/** A number of a tar's header: octal digits, or bytes from the largest on, which begin with 0x80. */
+function tarNumber(field: Buffer): number {
+  if (field[0] !== 0x80) return Number.parseInt(field.toString("latin1"), 8);
+  return Number(BigInt(`0x${field.subarray(1).toString("hex")}`));
+}
+
 function fingerprint({ labels }: StandInImage): string {
   return createHash("sha256").update(JSON.stringify(labels)).digest("base64");
 }
@@ -658,6 +696,12 @@ function refusal(status: number, reason: string, message: string): Answer {
   return json(status, { error: { code: status, message, errors } });
 }
 
+/** What has arrived of an upload that goes on. */
+function piecesUpTo(bytes: number): Answer {
+  const range = bytes === 0 ? {} : { range: `bytes=0-${bytes - 1}` };
+  return { status: 308, body: "", headers: range };
+}
+
 function send(response: ServerResponse, { status, body, headers }: Answer) {
   response.writeHead(status, {
     ...headers,
@@ -675,22 +719,4 @@ async function cutAfter(
     seen += chunk.length;
     if (seen >= bytes) return;
   }
-}
-
-async function freePort(): Promise<number> {
-  const socket = createSocket().listen(0, "127.0.0.1");
-  await once(socket, "listening");
-  const { port } = socket.address() as AddressInfo;
-  socket.close();
-  await once(socket, "close");
-  return port;
-}
-
-async function listening(url: string): Promise<void> {
-  for (let attempt = 0; attempt < 200; attempt++) {
-    const answer = await fetch(url).catch(() => undefined);
-    if (answer !== undefined) return;
-    await sleep(50);
-  }
-  throw new Error(`${url} does not answer.`);
 }

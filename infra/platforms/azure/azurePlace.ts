@@ -6,6 +6,7 @@ import type { Provider } from "@pulumi/azure-native/provider.js";
 import * as pulumi from "@pulumi/pulumi";
 import { azureProvider } from "../../azure/provider.ts";
 import { isNamedBy } from "../../definitions/namePattern.ts";
+import { whenGood } from "../goodImages.ts";
 import type { Place, PublishableImage } from "../platform.ts";
 import type { AzureConfig, AzureTarget } from "./azureConfig.ts";
 import { galleryImageName, tagNames } from "./azureNames.ts";
@@ -119,20 +120,4 @@ class Shared {
     this.#images.set(name, made);
     return made;
   }
-}
-
-/** Declares something of an image at once, or, of one that may fail, when it has not. */
-function whenGood<T>(
-  { definition, record, failures }: PublishableImage,
-  declare: () => pulumi.Output<T>,
-): pulumi.Output<T | undefined> {
-  // What is published stays while nothing better can be had; a preview shows what a good end would bring.
-  const mayFail =
-    definition.allowFailure &&
-    record === undefined &&
-    !pulumi.runtime.isDryRun();
-  if (!mayFail) return declare();
-  return failures.apply((failures) =>
-    failures.length === 0 ? declare() : undefined,
-  ) as pulumi.Output<T | undefined>;
 }

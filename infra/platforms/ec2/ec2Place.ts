@@ -5,6 +5,7 @@ import { Parameter } from "@pulumi/aws/ssm/parameter.js";
 import * as pulumi from "@pulumi/pulumi";
 import { awsProvider } from "../../aws/provider.ts";
 import { isNamedBy } from "../../definitions/namePattern.ts";
+import { whenGood } from "../goodImages.ts";
 import type { Place, PublishableImage } from "../platform.ts";
 import { hasMachines, parameterName } from "./ami.ts";
 import { accessOf, type Ec2Config, type Ec2Target } from "./ec2Config.ts";
@@ -118,25 +119,4 @@ function ec2Place(
       },
     };
   }
-}
-
-/** Whether there may turn out to be nothing to publish. */
-function mayFail({ definition, record }: PublishableImage): boolean {
-  // What is published stays while nothing better can be had; a preview shows what a good end would bring.
-  return (
-    definition.allowFailure &&
-    record === undefined &&
-    !pulumi.runtime.isDryRun()
-  );
-}
-
-/** Declares something of an image at once, or, of one that may fail, when it has not. */
-function whenGood<T>(
-  image: PublishableImage,
-  declare: () => pulumi.Output<T>,
-): pulumi.Output<T | undefined> {
-  if (!mayFail(image)) return declare();
-  return image.failures.apply((failures) =>
-    failures.length === 0 ? declare() : undefined,
-  ) as pulumi.Output<T | undefined>;
 }

@@ -57,6 +57,12 @@ const targetSchema = googleAccessSchema.extend({
       "Where the images are kept; the multi-region closest to the bucket when left out",
     ),
   share: shareSchema,
+  uploads: z
+    .int()
+    .positive()
+    .max(20)
+    .default(2)
+    .describe("How many images are sent to the project and made there at once"),
 });
 
 /** Keys and values of labels, as Compute Engine takes them (labels, requirements). */

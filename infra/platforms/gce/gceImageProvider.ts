@@ -88,6 +88,8 @@ export interface GceImageInputs {
   readonly storageLocation?: string | undefined;
   /** That it is to be promoted in: nobody else may have it. */
   readonly family: string;
+  /** How many are made at once: in the place, and of all files that are sent anywhere. */
+  readonly atOnce: { readonly inPlace: number; readonly inAll: number };
 }
 
 /** The image; none while there is no build. */
@@ -113,19 +115,22 @@ export interface GceSettings {
   readonly retries?: StorageRetries;
 }
 
-/** Pulumi starts all at once: those that go to one project share a line, and a slow project holds up no other. */
-const uploadsPerProject = 2;
+/** Pulumi starts all at once: those that go to one project wait for each other, and a slow project holds up no other. */
 const limits = new Map<string, LimitFunction>();
 
-function limitOf({ project, endpoint }: GoogleAccess): LimitFunction {
+function limitOf({ access, atOnce }: GceImageInputs): LimitFunction {
+  const { project, endpoint } = access;
   const name = JSON.stringify([project, endpoint]);
-  const limit = limits.get(name) ?? pLimit(uploadsPerProject);
+  const limit = limits.get(name) ?? pLimit(atOnce.inPlace);
   limits.set(name, limit);
   return limit;
 }
 
 /** Whoever holds the lock may be sending a disk of many GiB over a slow line. */
 const lockPatienceSeconds = 6 * 3600;
+
+/** Disks of images have a whole number of them (Manually import boot disks, requirements). */
+const gibibyte = 1024 ** 3;
 
 /** A record counts blocks; Cloud Storage has summed up all of them. */
 const blockBytes = 1024 ** 2;
@@ -148,7 +153,7 @@ export function gceImages(
     if (!isPublished(inputs)) return { ...inputs, sentBytes: 0, problems: [] };
     // Who waits for a lock takes no turn: another process may have it for hours.
     return withLock(inputs, () =>
-      limitOf(inputs.access)(async () => {
+      limitOf(inputs)(async () => {
         const api = await ComputeApi.open(inputs.access, settings.patience);
         return new Provision(inputs, known, api, settings).run();
       }),
@@ -288,12 +293,13 @@ class Provision {
   async run(): Promise<GceImageOutputs> {
     const inputs = this.#inputs;
     const build = await this.#build();
+    this.#checkSize(build);
     const record = await readPublication(this.#store, recordIdOf(inputs));
     const claim = record && claimOfAnother(inputs, record);
     if (claim !== undefined) throw new StoreError(claim);
     const images = await this.#api.images();
     this.#checkOthers(images);
-    const proven = await this.#provide(images, record);
+    const proven = await this.#provide(build, images, record);
     await this.#describe(proven.image);
     await this.#record(build, record, proven);
     const object = await sourceObjectOf(inputs, this.#settings);
@@ -319,6 +325,14 @@ class Provision {
     );
   }
 
+  /** @throws {UserError} when the disk has a size that Compute Engine would refuse after all was sent. */
+  #checkSize({ raw: { sizeBytes } }: BuildRecord): void {
+    if (sizeBytes > 0 && sizeBytes % gibibyte === 0) return;
+    throw new UserError(
+      `The disk of ${this.#inputs.label} has ${sizeBytes} bytes, and Compute Engine takes none but those of whole GiB. Build it with disk.sizeGiB of its definition. Nothing was uploaded.`,
+    );
+  }
+
   /** Nothing of others is touched: neither an image that has the name, nor a family that has images of theirs. */
   #checkOthers(images: readonly ComputeImage[]): void {
     const { family, access } = this.#inputs;
@@ -338,11 +352,12 @@ class Provision {
   }
 
   async #provide(
+    build: BuildRecord,
     images: readonly ComputeImage[],
     record: PublicationRecord | undefined,
   ): Promise<Proven> {
     for (const found of images.filter((each) => this.#isOwn(each))) {
-      const proven = await this.#judged(found, record);
+      const proven = await this.#judged(build, found, record);
       if (proven !== undefined) return proven;
       tell(
         this.#inputs,
@@ -351,11 +366,12 @@ class Provision {
       await this.#api.deleteImage(found.name);
     }
     await this.#checkLocation();
-    return this.#made();
+    return this.#made(build);
   }
 
   /** An image of ours that is there already, if it is known what it was made from. */
   async #judged(
+    build: BuildRecord,
     found: ComputeImage,
     record: PublicationRecord | undefined,
   ): Promise<Proven | undefined> {
@@ -378,7 +394,7 @@ class Provision {
     const isMadeFrom =
       isOf(source, digests) &&
       image.labels?.[generationLabel] === source.generation;
-    if (!isMadeFrom || whatDiffers(image, digests) !== undefined) {
+    if (!isMadeFrom || whatDiffers(image, build) !== undefined) {
       return undefined;
     }
     return { image, source, sentBytes: 0, verification: verified(digests) };
@@ -418,14 +434,14 @@ class Provision {
     );
   }
 
-  async #made(): Promise<Proven> {
+  async #made(build: BuildRecord): Promise<Proven> {
     const digests = await this.#digests();
     const object = await sourceObjectOf(this.#inputs, this.#settings);
     const { source, sentBytes } = await this.#sent(object, digests);
     try {
       await this.#makeImage(object, source);
       const image = await this.#api.findImage(this.#name);
-      await this.#compare(object, source, digests, image);
+      await this.#compare(build, object, source, image);
       const verification = verified(digests);
       return { image: image as ComputeImage, source, sentBytes, verification };
     } catch (error) {
@@ -452,7 +468,7 @@ class Provision {
     object: SourceObject,
     digests: SourceDigests,
   ): Promise<{ source: ObjectFacts; sentBytes: number }> {
-    const { bucket, sha256 } = this.#inputs;
+    const { bucket, sha256, atOnce } = this.#inputs;
     const found = await object.find();
     if (found !== undefined) {
       if (!isOurs(found, this.#inputs)) {
@@ -468,8 +484,9 @@ class Provision {
       `sending ${Math.ceil(digests.sizeBytes / 1024 ** 2)} MiB`,
     );
     const path = await this.#store.file(sha256);
+    const marks = marksOf(this.#inputs);
     const sent =
-      (await object.upload(path, digests, marksOf(this.#inputs))) ??
+      (await object.upload(path, digests, marks, atOnce.inAll)) ??
       // Its answer may have been lost, and not the object.
       (await object.find());
     if (sent && isOurs(sent, this.#inputs) && isOf(sent, digests)) {
@@ -503,9 +520,9 @@ class Provision {
    * @throws {WrongCopyError} when the image may be something else.
    */
   async #compare(
+    build: BuildRecord,
     object: SourceObject,
     source: ObjectFacts,
-    digests: SourceDigests,
     image: ComputeImage | undefined,
   ): Promise<void> {
     if (image?.status !== "READY") {
@@ -514,9 +531,9 @@ class Provision {
       );
     }
     const now = await object.find();
-    const isSame = now?.generation === source.generation && isOf(now, digests);
-    const difference = isSame
-      ? whatDiffers(image, digests)
+    const difference =
+      now?.generation === source.generation
+      ? whatDiffers(image, build)
       : `the object ${object.name} was replaced or removed meanwhile`;
     if (difference === undefined) return;
     await this.#api.deleteImage(this.#name);
@@ -604,14 +621,16 @@ function isOurs({ metadata }: ObjectFacts, inputs: Published): boolean {
   return carriesLabels({ labels: metadata }, marksOf(inputs));
 }
 
-/** What of an image speaks against its being made from a file, if anything does. */
+/**
+ * What of an image speaks against its being made from a build's disk, if anything does. The size of its archive says
+ * nothing: it is that of what Compute Engine keeps, not of the file.
+ */
 function whatDiffers(
-  { sourceType, archiveSizeBytes }: ComputeImage,
-  { sizeBytes }: SourceDigests,
+  { diskSizeGb }: ComputeImage,
+  { raw: { sizeBytes } }: BuildRecord,
 ): string | undefined {
-  if (sourceType !== "RAW") return `it is made from ${sourceType ?? "nothing"}`;
-  if (Number(archiveSizeBytes) === sizeBytes) return undefined;
-  return `its archive has ${archiveSizeBytes} bytes instead of ${sizeBytes}`;
+  if (Number(diskSizeGb) * gibibyte === sizeBytes) return undefined;
+  return `its disk has ${diskSizeGb} GiB instead of ${sizeBytes / gibibyte}`;
 }
 
 function verified({ sizeBytes }: SourceDigests): Verification {

@@ -146,13 +146,13 @@ export function carriesLabels(
   );
 }
 
-/** What machines may be told that a system can (Enabling guest operating system features), without those of Windows. */
+/** What machines may be told that a system can (REST API, GuestOsFeature), without those of Windows. */
 export const guestFeatures = [
+  "CCA_CAPABLE",
   "GVNIC",
   "IDPF",
   "MULTI_IP_SUBNET",
   "SEV_CAPABLE",
-  "SEV_LIVE_MIGRATABLE",
   "SEV_LIVE_MIGRATABLE_V2",
   "SEV_SNP_CAPABLE",
   "SNP_SVSM_CAPABLE",
@@ -163,15 +163,16 @@ export const guestFeatures = [
 ] as const;
 export type GuestFeature = (typeof guestFeatures)[number];
 
-/** Those of processors of AMD and Intel alone. */
-const x86Features: readonly GuestFeature[] = [
-  "SEV_CAPABLE",
-  "SEV_LIVE_MIGRATABLE",
-  "SEV_LIVE_MIGRATABLE_V2",
-  "SEV_SNP_CAPABLE",
-  "SNP_SVSM_CAPABLE",
-  "TDX_CAPABLE",
-];
+/** Those of confidential machines, whose memory processors of AMD, Intel or ARM encrypt each in their own way. */
+const foreignFeatures: Readonly<
+  Partial<Record<Architecture, readonly GuestFeature[]>>
+> = {
+  amd64: ["CCA_CAPABLE"],
+  arm64: [
+    ...(["SEV_CAPABLE", "SEV_LIVE_MIGRATABLE_V2", "SEV_SNP_CAPABLE"] as const),
+    ...(["SNP_SVSM_CAPABLE", "TDX_CAPABLE"] as const),
+  ],
+};
 
 /** What Debian's kernels can, and Google's own images of Debian say. */
 const usualFeatures: readonly GuestFeature[] = [
@@ -207,6 +208,6 @@ export function featuresOf(
   const features = [
     ...wanted,
     ...(isUefi ? (["UEFI_COMPATIBLE"] as const) : []),
-  ].filter((each) => architecture !== "arm64" || !x86Features.includes(each));
+  ].filter((each) => !foreignFeatures[architecture]?.includes(each));
   return [...new Set(features)].toSorted();
 }

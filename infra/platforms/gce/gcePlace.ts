@@ -5,6 +5,7 @@ import type { Provider } from "@pulumi/gcp/provider.js";
 import * as pulumi from "@pulumi/pulumi";
 import type { Definition } from "../../definitions/definition.ts";
 import { isNamedBy } from "../../definitions/namePattern.ts";
+import { provenSha256, whenGood } from "../goodImages.ts";
 import type { Place, PublishableImage } from "../platform.ts";
 import {
   accessOf,
@@ -57,7 +58,7 @@ function gcePlace(
   config: GceConfig,
   sharing: Sharing | undefined,
 ): Place {
-  const { bucket, prefix, storageLocation } = target;
+  const { bucket, prefix, storageLocation, uploads } = target;
   const access = accessOf(target);
   const images = new Map<string, GceImage>();
   const familyName = (
@@ -77,11 +78,13 @@ function gcePlace(
     publish(image) {
       const { stack, store, key, label, definition, channel } = image;
       const { licenses, labels } = config;
+      const atOnce = { inPlace: uploads, inAll: image.uploads.atOnce };
       const published = new GceImage(
         `${label}-gce-${place}`,
         {
           ...{ stack, store, key, label, channel, place, access },
           ...{ bucket, prefix, licenses, labels, storageLocation },
+          atOnce,
           definition: definition.name,
           version: image.version,
           sha256: provenSha256(image),
@@ -133,42 +136,24 @@ function gcePlace(
     published: GceImage,
     { provider, Binding }: Sharing,
   ): pulumi.Output<unknown> {
-    const declare = () =>
-      new Binding(
-        `${image.label}-gce-${place}-users`,
-        {
-          project: target.project,
-          image: published.imageName as pulumi.Output<string>,
-          role: userRole,
-          members: [...membersOf(target)],
-        },
-        {
-          parent: image.parent,
-          provider: provider(),
-          dependsOn: [published],
-          deleteBeforeReplace: true,
-        },
-      ).etag;
-    const { definition, record } = image;
-    const mayFail =
-      definition.allowFailure &&
-      record === undefined &&
-      !pulumi.runtime.isDryRun();
-    if (!mayFail) return declare();
-    return image.failures.apply((failures) =>
-      failures.length === 0 ? declare() : undefined,
+    return whenGood(
+      image,
+      () =>
+        new Binding(
+          `${image.label}-gce-${place}-users`,
+          {
+            project: target.project,
+            image: published.imageName as pulumi.Output<string>,
+            role: userRole,
+            members: [...membersOf(target)],
+          },
+          {
+            parent: image.parent,
+            provider: provider(),
+            dependsOn: [published],
+            deleteBeforeReplace: true,
+          },
+        ).etag,
     );
   }
-}
-
-/** Of the tar.gz; none of an image that failed and was allowed to. */
-function provenSha256({
-  files: [file],
-  failures,
-}: PublishableImage): pulumi.Output<string | undefined> {
-  return pulumi
-    .all([file?.sha256, failures])
-    .apply(([sha256, failures]) =>
-      failures.length === 0 ? sha256 : undefined,
-    );
 }

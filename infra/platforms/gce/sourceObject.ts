@@ -13,6 +13,7 @@ import {
   googleFailure,
   googleStatus,
 } from "../../google/failures.ts";
+import { inTurn } from "../uploads.ts";
 
 /** What Cloud Storage says of an object. */
 export interface ObjectFacts {
@@ -108,7 +109,7 @@ export class SourceObject {
   /** What is there now. */
   async find(): Promise<ObjectFacts | undefined> {
     try {
-      const [metadata] = await this.#file.getMetadata();
+      const [metadata] = await this.#asking((file) => file.getMetadata());
       return factsOf(metadata);
     } catch (error) {
       if (googleStatus(error) === 404) return undefined;
@@ -119,6 +120,7 @@ export class SourceObject {
   /**
    * Sends a file where there is no object yet. A connection that breaks is taken up where the service has come to.
    *
+   * @param atOnce how many files may be sent at the same time, wherever they go
    * @returns `undefined` when somebody made one meanwhile
    * @throws {UserError} when there is no bucket, or it may not be written.
    * @throws {WrongCopyError} when the service has got other bytes than were sent.
@@ -127,14 +129,14 @@ export class SourceObject {
     path: string,
     digests: SourceDigests,
     metadata: Readonly<Record<string, string>>,
+    atOnce: number,
   ): Promise<ObjectFacts | undefined> {
     try {
-      await this.#send(path, digests, metadata).catch(async (error) => {
-        if (failureKind(error) !== "expired") throw error;
-        // A token that is taken back in mid-upload: a new one begins anew.
-        this.#file = await this.#connect();
-        await this.#send(path, digests, metadata);
-      });
+      await this.#asking((file) =>
+        inTurn(atOnce, piecesOf(path), (pieces) =>
+          send(file, pieces, digests, metadata),
+        ),
+      );
     } catch (error) {
       if (googleStatus(error) === 412) return undefined;
       if (googleStatus(error) === 404) {
@@ -153,40 +155,66 @@ export class SourceObject {
     );
   }
 
-  async #send(
-    path: string,
-    { crc32c, md5 }: SourceDigests,
-    metadata: Readonly<Record<string, string>>,
-  ): Promise<void> {
-    await pipeline(
-      createReadStream(path, { highWaterMark: mebibyte }),
-      this.#file.createWriteStream({
-        resumable: true,
-        chunkSize: chunkBytes,
-        // The service compares what it has got with what is said here, before there is an object.
-        validation: false,
-        metadata: {
-          contentType: "application/gzip",
-          ...{ crc32c, md5Hash: md5, metadata: { ...metadata } },
-        },
-        preconditionOpts: { ifGenerationMatch: 0 },
-      }),
-    );
-  }
-
   /** Removes the object of that generation; one that is gone, or was replaced, is no error. */
   async remove(generation: string): Promise<void> {
     try {
-      await this.#file.delete({ ifGenerationMatch: generation });
+      await this.#asking((file) =>
+        file.delete({ ifGenerationMatch: generation }),
+      );
     } catch (error) {
       if ([404, 412].includes(googleStatus(error) ?? 0)) return;
       throw this.#failure(`remove the object ${this.name}`, error);
     }
   }
 
+  /** A token that was taken back before its time, in mid-upload for one, is fetched anew; then it begins again. */
+  async #asking<T>(ask: (file: File) => Promise<T>): Promise<T> {
+    try {
+      return await ask(this.#file);
+    } catch (error) {
+      if (failureKind(error) !== "expired") throw error;
+      this.#file = await this.#connect();
+      return await ask(this.#file);
+    }
+  }
+
   #failure(task: string, error: unknown): Error {
     return googleFailure(task, `the bucket ${this.#bucket}`, error);
   }
+}
+
+/** A file from its beginning; it is opened when the first piece is asked for. */
+async function* piecesOf(path: string): AsyncGenerator<Buffer> {
+  yield* createReadStream(path, { highWaterMark: mebibyte });
+}
+
+/**
+ * Sends a file where there is no object. The address of the upload is asked for first: whoever has it needs no other
+ * credential, and the library gives none to servers that are not Google's.
+ */
+async function send(
+  file: File,
+  pieces: AsyncIterable<Buffer>,
+  { crc32c, md5 }: SourceDigests,
+  metadata: Readonly<Record<string, string>>,
+): Promise<void> {
+  const settings = {
+    // The service compares what it has got with what is said here, before there is an object.
+    metadata: {
+      contentType: "application/gzip",
+      ...{ crc32c, md5Hash: md5, metadata: { ...metadata } },
+    },
+    preconditionOpts: { ifGenerationMatch: 0 },
+  };
+  const [uri] = await file.createResumableUpload(settings);
+  await pipeline(
+    pieces,
+    file.createWriteStream({
+      ...settings,
+      ...{ resumable: true, chunkSize: chunkBytes, validation: false },
+      ...{ uri, offset: 0 },
+    }),
+  );
 }
 
 /** Whether an object has a file's bytes. */

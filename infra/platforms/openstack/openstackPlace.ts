@@ -3,7 +3,8 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { DefinitionName } from "../../definitions/definition.ts";
 import { isNamedBy } from "../../definitions/namePattern.ts";
-import type { Place, PublishableImage } from "../platform.ts";
+import { provenSha256 } from "../goodImages.ts";
+import type { Place } from "../platform.ts";
 import { GlanceImage } from "./glanceImage.ts";
 import { machineProperties, seriesName } from "./glanceNames.ts";
 import { GlancePromotion } from "./glancePromotion.ts";
@@ -88,17 +89,4 @@ function openstackPlace(
       return problems;
     },
   };
-}
-
-/** Of the file that goes to the cloud; none of an image that failed and was allowed to. */
-function provenSha256({
-  files: [file],
-  rawSha256,
-  failures,
-}: PublishableImage): pulumi.Output<string | undefined> {
-  return pulumi
-    .all([file?.sha256 ?? rawSha256, failures])
-    .apply(([sha256, failures]) =>
-      failures.length === 0 ? sha256 : undefined,
-    );
 }

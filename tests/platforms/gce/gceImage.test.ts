@@ -24,8 +24,14 @@ import {
   gceImages,
 } from "../../../infra/platforms/gce/gceImageProvider.ts";
 import { gcePromotions } from "../../../infra/platforms/gce/gcePromotionProvider.ts";
-import { listPublications } from "../../../infra/store/documents.ts";
+import {
+  listPublications,
+  readBuild,
+  writeBuild,
+} from "../../../infra/store/documents.ts";
 import { openStore } from "../../../infra/store/openStore.ts";
+import type { BuildRecord } from "../../../infra/store/records.ts";
+import type { Sha256 } from "../../../infra/store/store.ts";
 import { GoogleCloud } from "../../servers/googleCloud.ts";
 import {
   bucket,
@@ -145,7 +151,7 @@ describe("an image", () => {
   });
 
   test("is sent on where the connection broke, and again when its tokens were taken back", async () => {
-    const wanted = await inputs({}, 20 * mebibyte);
+    const wanted = await inputs({}, 17 * mebibyte);
     cloud.fail("PUT", /^upload\/.*upload_id/, {
       ...{ kind: "cut", afterBytes: 3 * mebibyte },
     });
@@ -154,7 +160,7 @@ describe("an image", () => {
       { id: outputs.imageId, sourceSha256: wanted.sha256 },
     ]);
     // Pieces that had arrived were not sent again.
-    expect(cloud.sentBytes).toBeLessThan(21 * mebibyte);
+    expect(cloud.sentBytes).toBeLessThan(18 * mebibyte);
     await images.delete("", outputs);
 
     cloud.fail("PUT", /^upload\/.*upload_id/, {
@@ -196,6 +202,38 @@ describe("an image", () => {
     }
   });
 
+  test("waits for its turn among all files, and in its project", async () => {
+    const makeTwo = (project: string, atOnce: GceImageInputs["atOnce"]) =>
+      Promise.all(
+        ["20261123-1", "20261124-1"].map(async (version) =>
+          images.create(
+            await sampleInputs(
+              ...([store, cloud.url, { seed: project, version }] as const),
+              {
+                ...{ atOnce, place: project },
+                access: { project, endpoint: cloud.url },
+              },
+              17 * mebibyte,
+            ),
+          ),
+        ),
+      );
+    const kinds = () =>
+      cloud.calls.map((call) => /^\w+ (upload|compute.*images$)?/.exec(call)?.[0]);
+    await makeTwo("one-line", { inPlace: 2, inAll: 1 });
+    const second = kinds().lastIndexOf("POST upload");
+    const piecesBefore = kinds()
+      .slice(0, second)
+      .filter((kind) => kind === "PUT upload");
+    expect(piecesBefore.length).toBeGreaterThanOrEqual(1);
+
+    cloud.reset();
+    await makeTwo("one-by-one", { inPlace: 1, inAll: 2 });
+    expect(kinds().lastIndexOf("POST upload")).toBeGreaterThan(
+      kinds().findIndex((kind) => kind?.startsWith("POST compute")),
+    );
+  });
+
   test("leaves nothing where a quota is used up", async () => {
     cloud.quota = 0;
     const wanted = await inputs();
@@ -228,6 +266,15 @@ describe("nothing is touched", () => {
       await inputs({ storageLocation: "europe-west33" }),
       /no region europe-west33.*storageLocation/,
     );
+  });
+
+  test("where a disk is not of whole GiB", async () => {
+    const wanted = await inputs();
+    const store = openStore(wanted.store);
+    const build = await readBuild(store, wanted.key);
+    const raw = { sha256: wanted.sha256 as Sha256, sizeBytes: 3 * 10 ** 9 };
+    await writeBuild(store, { ...(build as BuildRecord), raw });
+    await refused(wanted, /has 3000000000 bytes.*whole GiB/);
   });
 
   test("where there is no bucket", async () => {

@@ -11,7 +11,7 @@ import { GoogleCloud } from "../../servers/googleCloud.ts";
 
 const mebibyte = 1024 ** 2;
 const disk = {
-  sizeBytes: 16 * mebibyte,
+  sizeBytes: 1024 * mebibyte,
   pieces: [{ at: mebibyte, content: randomBytes(mebibyte) }],
 };
 const bucket = "images-of-stacks";
