@@ -51,7 +51,7 @@ describe("an image on its way to OpenStack", () => {
     ];
     expect(ceph.inputs).toMatchObject({
       ...{ place: "ceph", access: { cloud: "ceph" }, format: "raw" },
-      ...{ visibility: "shared", members: ["a".repeat(32)], minDiskGiB: 2 },
+      ...{ visibility: "shared", members: ["a".repeat(32)], minDiskGiB: 3 },
       properties: { hw_firmware_type: "bios", architecture: "x86_64" },
     });
     expect(swift.inputs).toMatchObject({
