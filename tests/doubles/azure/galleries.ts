@@ -98,10 +98,10 @@ function kindOf({
       return resource;
     },
 
-    async update(cloud, id, olds, news) {
+    async update(cloud, id, _olds, news) {
       await cloud.reach();
       await cloud.files.note(`PUT ${id.split("/").at(-1)}`);
-      refuseChange?.(olds, news);
+      refuseChange?.((await cloud.files.get(id)) ?? {}, news);
       await check(cloud, id, news);
       const resource = { ...news, provisioningState: "Succeeded" };
       await cloud.files.put(id, resource);
