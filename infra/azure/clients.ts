@@ -18,7 +18,7 @@ export interface Retries {
   readonly silenceMilliseconds: number;
 }
 
-/** All pauses together are a minute: throttling of an account passes in seconds. */
+/** All pauses together are three quarters of a minute: throttling of an account passes in seconds. */
 export const usualRetries: Retries = {
   attempts: 9,
   firstPauseMilliseconds: 250,

@@ -1,14 +1,29 @@
 /**
- * Regions of Azure's public cloud, as `az account list-locations` names them. Asking Azure would need credentials and a
- * network in every preview; a region that is newer than this list is added here.
+ * Regions of Azure's public cloud: the programmatic names of Microsoft's "Azure regions list"
+ * (learn.microsoft.com/azure/reliability/regions-list, of September 2025), those that it announces included, and some
+ * that only the constants of Azure's SDKs have (`indiasouthcentral`, `jioindia*`, `swedensouth`): reserved or newer
+ * ones. Asking Azure would need credentials and a network in every preview; a newer region is added here.
  */
 export const regions = [
   ...["australiacentral", "australiacentral2", "australiaeast"],
   ...["australiasoutheast", "austriaeast", "belgiumcentral", "brazilsouth"],
   ...["brazilsoutheast", "canadacentral", "canadaeast", "centralindia"],
-  ...["centralus", "chilecentral", "eastasia", "eastus", "eastus2"],
+  ...[
+    "centralus",
+    "chilecentral",
+    "denmarkeast",
+    "eastasia",
+    "eastus",
+    "eastus2",
+  ],
   ...["francecentral", "francesouth", "germanynorth", "germanywestcentral"],
-  ...["indonesiacentral", "israelcentral", "italynorth", "japaneast"],
+  ...[
+    "indiasouthcentral",
+    "indonesiacentral",
+    "israelcentral",
+    "italynorth",
+    "japaneast",
+  ],
   ...["japanwest", "jioindiacentral", "jioindiawest", "koreacentral"],
   ...["koreasouth", "malaysiawest", "mexicocentral", "newzealandnorth"],
   ...["northcentralus", "northeurope", "norwayeast", "norwaywest"],

@@ -30,7 +30,7 @@ const mebibyte = 1024 * 1024;
 /** What an upload sends in one request: a multiple of 256 KiB, at least 8 MiB (Cloud Storage: resumable uploads). */
 const chunkBytes = 8 * mebibyte;
 
-/** All pauses together are a minute: whoever previews waits for it. */
+/** The pauses are 2, 4, 8, 16 and 32 seconds, and what is left of the total: whoever previews waits for it. */
 const retries = { maxRetries: 6, totalTimeoutSeconds: 90 } as const;
 
 /** Which bucket, and how it is reached. */

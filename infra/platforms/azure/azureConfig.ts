@@ -32,7 +32,11 @@ const communitySchema = z.strictObject({
   eula: z.string().min(1),
 });
 
-/** What the service takes disks without a state of a machine's own for, as our VHDs are. */
+/**
+ * What a VHD may be a disk of: it has no state of a machine's own (VMGS), and `TrustedLaunch` and `ConfidentialVM` are
+ * for captured machines and disks that have one. Machines of `TrustedLaunchSupported` may have Trusted Launch
+ * (learn.microsoft.com, "Deploy a Trusted Launch VM", "Trusted Launch VM supported images").
+ */
 const securityTypes = [
   "TrustedLaunchSupported",
   "TrustedLaunchAndConfidentialVmSupported",
@@ -79,10 +83,10 @@ const targetSchema = z
           replicas: z
             .int()
             .min(1)
-            // Azure Compute Gallery's limits: 100 replicas of an image version in a region.
+            // Azure Compute Gallery's limits: 100 replicas of an image version.
             .max(100)
             .default(1)
-            .describe("How many copies; each serves some 20 machines at once"),
+            .describe("How many copies; each serves 20 to 50 machines at once"),
           storage: z
             .enum(["Standard_LRS", "Standard_ZRS", "Premium_LRS"])
             .default("Standard_LRS"),

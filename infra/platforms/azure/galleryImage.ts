@@ -44,7 +44,7 @@ export function describedImage(
     hyperVGeneration: "V2",
     architecture: architectures[architecture] ?? "",
     features: [
-      // What is left out is a standard one.
+      // In the API of 2024-03-03, what is left out is a standard one; from 2025-03-03 on, `TrustedLaunchSupported`.
       ...(securityType === "Standard"
         ? []
         : [{ name: "SecurityType", value: securityType }]),

@@ -25,6 +25,7 @@ function kindOf({
   updatable,
   parents,
   refuse,
+  refuseChange,
 }: {
   readonly module: string;
   readonly name: string;
@@ -38,6 +39,8 @@ function kindOf({
     inputs: Properties,
     parent: Properties | undefined,
   ) => Promise<void> | void;
+  /** Throws what Azure says of a change of what is there. */
+  readonly refuseChange?: (olds: Properties, news: Properties) => void;
 }): ResourceKind<AzureCloud> {
   const idOf = (cloud: AzureCloud, inputs: Properties) =>
     [
@@ -98,6 +101,7 @@ function kindOf({
     async update(cloud, id, _olds, news) {
       await cloud.reach();
       await cloud.files.note(`PUT ${id.split("/").at(-1)}`);
+      refuseChange?.((await cloud.files.get(id)) ?? {}, news);
       await check(cloud, id, news);
       const resource = { ...news, provisioningState: "Succeeded" };
       await cloud.files.put(id, resource);
@@ -143,7 +147,22 @@ const galleryKind = kindOf({
       "Required parameter 'communityGalleryInfo' is missing.",
     );
   },
+  // "You can't convert an existing private gallery to a community gallery" (learn.microsoft.com, "Share images by using
+  // a community gallery").
+  refuseChange(olds, news) {
+    refuseUnless(
+      permissionsOf(olds) === permissionsOf(news),
+      "Changing property 'sharingProfile.permissions' is not allowed.",
+    );
+  },
 });
+
+function permissionsOf({ sharingProfile }: Properties): Value {
+  const permissions = isObject(sharingProfile ?? null)
+    ? (sharingProfile as Properties).permissions
+    : undefined;
+  return permissions ?? "Private";
+}
 
 const features = {
   SecurityType: [
@@ -167,7 +186,9 @@ const galleryImageKind = kindOf({
   module: "compute/galleryImage",
   name: "GalleryImage",
   nameProperty: "galleryImageName",
-  updatable: ["description", "tags", "features", "endOfLifeDate"],
+  updatable: [
+    ...["allowUpdateImage", "description", "endOfLifeDate", "features", "tags"],
+  ],
   parents: ({ galleryName, galleryImageName }) => [
     ...["galleries", String(galleryName)],
     ...["images", String(galleryImageName)],
@@ -210,6 +231,14 @@ const galleryImageKind = kindOf({
         "There is another image definition with this publisher, offer and sku.",
       );
     }
+  },
+  // "Must be set to true if the gallery image features are being updated" (allowUpdateImage, API of 2024-03-03).
+  refuseChange(olds, news) {
+    refuseUnless(
+      news.allowUpdateImage === true ||
+        JSON.stringify(olds.features) === JSON.stringify(news.features),
+      "Changing property 'features' is not allowed without 'allowUpdateImage'.",
+    );
   },
 });
 
