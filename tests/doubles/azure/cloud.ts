@@ -61,7 +61,7 @@ export class ResourceFiles {
   /** All resources whose IDs begin with that one and a slash. */
   async below(id: string): Promise<readonly Properties[]> {
     const begin = encodeURIComponent(`${id.toLowerCase()}/`);
-    const names = await readdir(this.#directory).catch(() => []);
+    const names = await readdir(this.#directory).catch((): string[] => []);
     const below = names.filter(
       (name) => name.startsWith(begin) && name.endsWith(".json"),
     );
@@ -103,7 +103,7 @@ export class ResourceFiles {
   }
 
   async isDown(subscription: string): Promise<boolean> {
-    const names = await readdir(this.#directory).catch(() => []);
+    const names = await readdir(this.#directory).catch((): string[] => []);
     return names.includes(`${subscription}.down`);
   }
 }
