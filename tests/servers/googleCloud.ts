@@ -318,8 +318,7 @@ export class GoogleCloud implements AsyncDisposable {
     const isSession = this.#sessions.has(
       address.searchParams.get("upload_id") ?? "",
     );
-    const isAllowed =
-      token === undefined ? isSession : this.#tokens.has(token);
+    const isAllowed = token === undefined ? isSession : this.#tokens.has(token);
     if (!isAllowed) return refusal(401, "authError", "Invalid Credentials");
     if (!address.pathname.startsWith("/compute/v1/projects/")) {
       return this.#storage(incoming, address, body);
@@ -375,7 +374,8 @@ export class GoogleCloud implements AsyncDisposable {
           await this.#requireGeneration(session.path, "0");
         }
         const answer = await this.#forward(incoming, body);
-        if (session && answer.status < 400) session.receivedBytes += body.length;
+        if (session && answer.status < 400)
+          session.receivedBytes += body.length;
         return answer;
       }
     } else if (wanted !== null) {
@@ -630,7 +630,9 @@ function sizeOfDisk(archive: Buffer): number | undefined {
   if (text(0, 100) !== "disk.raw" || text(257, 8) !== "ustar  ") {
     return undefined;
   }
-  return tarNumber(header.subarray(...(text(156, 1) === "S" ? [483, 495] : [124, 136])));
+  return tarNumber(
+    header.subarray(...(text(156, 1) === "S" ? [483, 495] : [124, 136])),
+  );
 }
 
 /** A number of a tar's header: octal digits, or bytes from the largest on, which begin with 0x80. */

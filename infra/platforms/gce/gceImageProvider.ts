@@ -533,8 +533,8 @@ class Provision {
     const now = await object.find();
     const difference =
       now?.generation === source.generation
-      ? whatDiffers(image, build)
-      : `the object ${object.name} was replaced or removed meanwhile`;
+        ? whatDiffers(image, build)
+        : `the object ${object.name} was replaced or removed meanwhile`;
     if (difference === undefined) return;
     await this.#api.deleteImage(this.#name);
     throw new WrongCopyError(

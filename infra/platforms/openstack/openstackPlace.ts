@@ -1,6 +1,5 @@
 /** Clouds of OpenStack as places of a stack. */
 
-import * as pulumi from "@pulumi/pulumi";
 import type { DefinitionName } from "../../definitions/definition.ts";
 import { isNamedBy } from "../../definitions/namePattern.ts";
 import { provenSha256 } from "../goodImages.ts";

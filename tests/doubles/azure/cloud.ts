@@ -62,7 +62,7 @@ export class ResourceFiles {
   /** All resources whose IDs begin with that one and a slash. */
   async below(id: string): Promise<readonly Properties[]> {
     const begin = encodeURIComponent(`${id.toLowerCase()}/`);
-    const names = await readdir(this.#directory).catch(() => []);
+    const names = await readdir(this.#directory).catch((): string[] => []);
     const below = names.filter(
       (name) => name.startsWith(begin) && name.endsWith(".json"),
     );

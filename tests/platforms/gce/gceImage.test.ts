@@ -219,7 +219,9 @@ describe("an image", () => {
         ),
       );
     const kinds = () =>
-      cloud.calls.map((call) => /^\w+ (upload|compute.*images$)?/.exec(call)?.[0]);
+      cloud.calls.map(
+        (call) => /^\w+ (upload|compute.*images$)?/.exec(call)?.[0],
+      );
     await makeTwo("one-line", { inPlace: 2, inAll: 1 });
     const second = kinds().lastIndexOf("POST upload");
     const piecesBefore = kinds()

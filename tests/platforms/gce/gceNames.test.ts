@@ -49,9 +49,9 @@ test("machines are told nothing of processors that they do not have", () => {
   const amd64 = sampleDefinition();
   const confidential = ["CCA_CAPABLE", "TDX_CAPABLE"] as const;
   expect(featuresOf(amd64, confidential)).not.toContain("CCA_CAPABLE");
-  expect(
-    featuresOf({ ...amd64, architecture: "arm64" }, confidential),
-  ).toEqual(["CCA_CAPABLE", "UEFI_COMPATIBLE"]);
+  expect(featuresOf({ ...amd64, architecture: "arm64" }, confidential)).toEqual(
+    ["CCA_CAPABLE", "UEFI_COMPATIBLE"],
+  );
   expect(featuresOf(amd64)).toContain("SEV_CAPABLE");
   expect(featuresOf({ ...amd64, architecture: "arm64" })).toEqual([
     ...["GVNIC", "UEFI_COMPATIBLE", "VIRTIO_SCSI_MULTIQUEUE"],
