@@ -1,4 +1,7 @@
-/** How many files are on their way at once, to all clouds together: they share a line. */
+/**
+ * How many files are on their way at once, to all clouds together: they share a line. Disks that go block by block, to
+ * EC2 and Azure, keep to limits of their own.
+ */
 
 import pLimit from "p-limit";
 import { z } from "zod";
@@ -10,7 +13,9 @@ export const uploadsConfigSchema = z
       .positive()
       .max(100)
       .default(8)
-      .describe("How many files are sent at once, to all clouds together"),
+      .describe(
+        "How many files are sent at once, to all clouds of OpenStack and projects of Google together",
+      ),
   })
   .describe("Uploads to clouds");
 export type UploadsConfig = z.output<typeof uploadsConfigSchema>;
