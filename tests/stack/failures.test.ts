@@ -39,6 +39,7 @@ describe("a stack whose image fails", { timeout: 5 * minutes }, () => {
       .split("\n")
       .find((line) => line.startsWith(`${name} `))
       ?.split(/ {2,}/);
+  const stateIn = (output: string) => rowOf(output)?.[5];
 
   beforeAll(async () => {
     project = await makeProject();
@@ -64,8 +65,10 @@ describe("a stack whose image fails", { timeout: 5 * minutes }, () => {
   it("fails, and says which image, in what state, and where its log is", async () => {
     const { output, exitCode } = await up();
     expect(exitCode).not.toBe(0);
-    const [, version, state, log = ""] = rowOf(output) ?? [];
-    expect([version, state], output).toEqual(["none", "failed"]);
+    expect(rowOf(output), output).toEqual([
+      ...[name, "none", "-", "-", "-", "failed", "directory"],
+    ]);
+    const [, log = ""] = /^ {2}Log: (.+)$/m.exec(output) ?? [];
     expect(await readFile(log, "utf8")).toContain(
       "apt cannot fetch the package lists: E: ",
     );
@@ -79,7 +82,7 @@ describe("a stack whose image fails", { timeout: 5 * minutes }, () => {
     expect(exitCode).not.toBe(0);
     expect(output).not.toContain(": base system, ");
     expect(output).toMatch(/failed 2 times in a row.* is not tried before/);
-    expect(rowOf(output)?.[2]).toBe("waiting");
+    expect(stateIn(output)).toBe("waiting");
   });
 
   it("comes to a good end when its definition allows the failure, which it says all the same", async () => {
@@ -90,13 +93,13 @@ describe("a stack whose image fails", { timeout: 5 * minutes }, () => {
     );
     const waiting = await up();
     expect(waiting.exitCode, waiting.output).toBe(0);
-    expect(rowOf(waiting.output)?.[2]).toBe("waiting");
+    expect(stateIn(waiting.output)).toBe("waiting");
 
     const { output: retried } = await images("retry", name);
     expect(retried).toContain("is tried again by the next run");
     const { output, exitCode } = await up();
     expect(exitCode, output).toBe(0);
-    expect(rowOf(output)?.[2]).toBe("allowed failure");
+    expect(stateIn(output)).toBe("allowed failure");
     expect(output).toContain(`${name}: FAILED, which its definition allows`);
     expect(await filesBelow(inProject("public"))).toEqual([]);
   });
@@ -142,7 +145,11 @@ describe("a stack whose image fails", { timeout: 5 * minutes }, () => {
 
     const { output, exitCode } = await up();
     expect(exitCode, output).toBe(0);
-    expect(rowOf(output)).toEqual([name, "20261121-1", "published", "-"]);
+    const [, version, channel, isVerified, , state, place] =
+      rowOf(output) ?? [];
+    expect([version, channel, isVerified, state, place], output).toEqual([
+      ...["20261121-1", "dev", "yes", "published", "directory"],
+    ]);
     const published = inProject("public/trixie/dev/20261121-1");
     expect(await filesBelow(published)).toContain(`${name}-20261121-1.qcow2`);
     expect(await listFailures(store)).toEqual([]);
