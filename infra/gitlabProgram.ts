@@ -27,7 +27,7 @@ export function requireEncrypted(config: GitlabConfig): void {
   if (field === undefined) return;
   throw new UserError(
     `Pulumi.${pulumi.getStack()}.yaml: cloud-images:gitlab.${field} is a secret, and stands there in clear. ` +
-      `Let Pulumi encrypt it: scripts/pulumi config set --secret --path 'cloud-images:gitlab.${field}'`,
+      `Let Pulumi encrypt it: scripts/pulumi config set --stack ${pulumi.getStack()} --secret --path 'cloud-images:gitlab.${field}'`,
   );
 }
 

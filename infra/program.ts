@@ -110,11 +110,12 @@ export async function declareImages(
       older.map(({ key }) => key),
     );
   }
-  const olderImages = older.map((args) => new ImageVersion(args));
   const currentImages = current.map((args) => ({
     definition: args.definition,
     image: new ImageVersion(args),
   }));
+  // After those: what versions have in common is described as it is now.
+  const olderImages = older.map((args) => new ImageVersion(args));
   const ends = currentImages.flatMap(({ definition, image }) =>
     image.published.map(({ place, image, publication }) => {
       const newest = newestRecord(definition, place, older);

@@ -117,6 +117,11 @@ export const gitlabConfigSchema = z
     if (noteToken?.in === "release" && release === undefined) {
       complain(["noteToken", "in"], noRelease);
     }
+    const declared = noteToken && config[noteToken.in]?.variables;
+    for (const { key, environment } of declared ?? []) {
+      if (key !== noteToken?.variable || environment !== "*") continue;
+      complain(["noteToken", "variable"], "is among the variables, too");
+    }
     for (const [name, { project }] of Object.entries(runners)) {
       if (project === undefined && group === undefined) {
         complain(

@@ -23,6 +23,8 @@ export interface ProjectScope {
   readonly name: string;
   /** The project's id. */
   readonly project: pulumi.Output<string>;
+  /** Of a project that was there before, unless the configuration says another one. */
+  readonly ownBranch: pulumi.Output<string | undefined>;
   readonly child: pulumi.CustomResourceOptions;
 }
 
@@ -54,7 +56,10 @@ export class GitlabProject extends pulumi.ComponentResource {
             retainOnDelete: true,
           }),
     });
-    this.scope = { name, project: project.id, child };
+    const ownBranch = pulumi.output(
+      config.adopt === undefined ? undefined : project.defaultBranch,
+    );
+    this.scope = { name, project: project.id, ownBranch, child };
     this.url = project.webUrl;
     const branches = declareBranches(this.scope, config.protectedBranches);
     declareTags(this.scope, config.protectedTags);

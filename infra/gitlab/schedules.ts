@@ -12,7 +12,7 @@ export const scheduleVariable = "CLOUD_IMAGES_SCHEDULE";
 const usualBranch = "main";
 
 export function declareSchedules(
-  { name, project, child }: ProjectScope,
+  { name, project, ownBranch, child }: ProjectScope,
   { schedules, settings }: Pick<ProjectConfig, "schedules" | "settings">,
 ): void {
   for (const [title, config] of Object.entries(schedules)) {
@@ -24,7 +24,10 @@ export function declareSchedules(
         ...{ project, cron, active },
         cronTimezone: timezone,
         description: description ?? title,
-        ref: `refs/heads/${branch ?? settings.defaultBranch ?? usualBranch}`,
+        ref: ownBranch.apply(
+          (own) =>
+            `refs/heads/${branch ?? settings.defaultBranch ?? own ?? usualBranch}`,
+        ),
         // Whoever changed it by hand owns it, and GitLab lets nobody else put that right.
         takeOwnership: true,
       },

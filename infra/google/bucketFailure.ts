@@ -84,9 +84,13 @@ function saidBy(error: unknown): string {
   const [, quoted] =
     /"message":\s*"((?:[^"\\]|\\.)*)"/.exec(texts.join("\n")) ?? [];
   const said = quoted === undefined ? message : JSON.parse(`"${quoted}"`);
-  return String(said ?? error)
-    .replace(/\s+/g, " ")
-    .trim()
-    .replace(/\.$/, "")
-    .slice(0, longestSaid);
+  return (
+    String(said ?? error)
+      // What is behind the question mark of an upload's address is as good as a credential.
+      .replace(/(https?:\/\/[^\s?]+)\?\S*/g, "$1")
+      .replace(/\s+/g, " ")
+      .trim()
+      .replace(/\.$/, "")
+      .slice(0, longestSaid)
+  );
 }

@@ -151,10 +151,14 @@ const longestSaid = 300;
 function messageOf(error: unknown): string {
   // What is said in mid-upload the library hands on as it is, which is no Error.
   const { message } = (error ?? {}) as { readonly message?: string };
-  return (message ?? String(error))
-    .replace(/\s+/g, " ")
-    .trim()
-    .slice(0, longestSaid);
+  return (
+    (message ?? String(error))
+      // What is behind the question mark of an upload's address is as good as a credential.
+      .replace(/(https?:\/\/[^\s?]+)\?\S*/g, "$1")
+      .replace(/\s+/g, " ")
+      .trim()
+      .slice(0, longestSaid)
+  );
 }
 
 function causeOf(error: unknown): unknown {

@@ -281,7 +281,11 @@ export class BucketStore implements Store {
   }
 
   #open(): Promise<Bucket> {
-    this.#bucket ??= this.#source.open();
+    this.#bucket ??= this.#source.open().catch((error: unknown) => {
+      // What fails now may pass.
+      this.#bucket = undefined;
+      throw error;
+    });
     return this.#bucket;
   }
 

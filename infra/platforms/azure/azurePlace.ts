@@ -109,13 +109,12 @@ class Shared {
       `${name}-azure-${this.#place}`,
       {
         ...describedImage(this.#target, definition, channel),
-        ...{ galleryName: gallery, resourceGroupName: resourceGroup },
+        // By this the engine knows that the image goes before its gallery does.
+        galleryName: this.#gallery?.urn.apply(() => gallery) ?? gallery,
+        resourceGroupName: resourceGroup,
         tags: this.#tags,
       },
-      {
-        ...{ provider: this.provider, deleteBeforeReplace: true },
-        ...(this.#gallery === undefined ? {} : { dependsOn: [this.#gallery] }),
-      },
+      { provider: this.provider, deleteBeforeReplace: true },
     );
     this.#images.set(name, made);
     return made;

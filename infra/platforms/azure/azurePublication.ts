@@ -58,9 +58,15 @@ export class AzurePublication extends pulumi.ComponentResource {
     const { stack, store, key, label, channel } = image;
     const definition = image.definition.name;
     const series = { definition, channel };
-    // An image without version, or without disk, is not declared here.
-    const version = image.version as pulumi.Output<ImageVersion>;
-    const sha256 = image.files[0]?.sha256 as pulumi.Output<string>;
+    // An image that has neither is not declared here; one that is published keeps them while it cannot be built again.
+    const version = image.version.apply(
+      (version) => version ?? image.record?.version,
+    ) as pulumi.Output<ImageVersion>;
+    const sha256 = pulumi
+      .output(image.files[0]?.sha256)
+      .apply(
+        (sha256) => sha256 ?? image.record?.verification?.sha256,
+      ) as pulumi.Output<string>;
     const { gallery, resourceGroup, location } = target;
 
     const blob = new PageBlob(
@@ -76,7 +82,10 @@ export class AzurePublication extends pulumi.ComponentResource {
       {
         galleryName: gallery,
         resourceGroupName: resourceGroup,
-        galleryImageName: galleryImageName(series),
+        // By this the engine knows that the version goes before its image does.
+        galleryImageName: galleryImage.urn.apply(() =>
+          galleryImageName(series),
+        ),
         galleryImageVersionName: version.apply(galleryVersionName),
         location,
         publishingProfile: version.apply((version) =>

@@ -59,9 +59,13 @@ export class Ec2Publication extends pulumi.ComponentResource {
     const name = `${image.label}-ec2-${place}`;
     super("cloud-images:ec2:Ec2Publication", name, {}, options);
     const { stack, store, key, label, definition, channel } = image;
-    // An image without version, or without disk, is not declared here.
-    const version = image.version as pulumi.Output<ImageVersion>;
-    const rawSha256 = image.rawSha256 as pulumi.Output<Sha256>;
+    // An image that has neither is not declared here; one that is published keeps them while it cannot be built again.
+    const version = image.version.apply(
+      (version) => version ?? image.record?.version,
+    ) as pulumi.Output<ImageVersion>;
+    const rawSha256 = image.rawSha256.apply(
+      (sha256) => sha256 ?? image.record?.verification?.sha256,
+    ) as pulumi.Output<Sha256>;
     const amiName = version.apply((version) =>
       amiNameOf(definition, channel, version),
     );

@@ -25,6 +25,7 @@ import {
   type Patience,
   usualPatience,
 } from "../../google/computeApi.ts";
+import { failureKind } from "../../google/failures.ts";
 import {
   type PublicationId,
   readBuild,
@@ -199,13 +200,8 @@ export function gceImages(
           ...store.replaces,
           ...changed(["stack", "key", "definition", "channel", "place"]),
           ...(isElsewhere ? ["access"] : []),
-          ...(isMade
-            ? changed([
-                ...(["version", "sha256", "architecture"] as const),
-                ...(["guestOsFeatures", "licenses"] as const),
-                "storageLocation",
-              ])
-            : []),
+          // The other ones count from the next version on: an image that is in use is not given up for them.
+          ...(isMade ? changed(["version", "sha256", "architecture"]) : []),
         ],
         updates: [
           ...store.updates,
@@ -445,6 +441,11 @@ class Provision {
       const verification = verified(digests);
       return { image: image as ComputeImage, source, sentBytes, verification };
     } catch (error) {
+      // What passes leaves the object to the next run, which knows by it an image that came to be all the same.
+      const kind = failureKind(
+        error instanceof Error ? error.cause : undefined,
+      );
+      if (kind === "passing" || kind === "expired") throw error;
       // What Google Cloud refuses now it may refuse for long: no object waits for that day.
       await object
         .remove(source.generation)
@@ -607,8 +608,12 @@ function sourceObjectOf(
   inputs: Published,
   { retries }: GceSettings,
 ): Promise<SourceObject> {
-  const { access, bucket, prefix, version, sha256 } = inputs;
-  const name = `${prefix}/${imageNameOf(inputs, version)}-${sha256.slice(0, 12)}.tar.gz`;
+  const { access, bucket, prefix, version } = inputs;
+  // Places and stacks may have a bucket in common.
+  const digest = createHash("sha256")
+    .update(JSON.stringify(marksOf(inputs)))
+    .digest("hex");
+  const name = `${prefix}/${imageNameOf(inputs, version)}-${digest.slice(0, 12)}.tar.gz`;
   return SourceObject.open(access, bucket, name, retries);
 }
 

@@ -124,6 +124,9 @@ function gcePlace(
           imageName: images
             .get(label)
             ?.imageName.apply((imageName) => imageName ?? older?.names?.name),
+          imageId: images
+            .get(label)
+            ?.imageId.apply((imageId) => imageId ?? older?.names?.imageId),
         },
       );
       return problems;

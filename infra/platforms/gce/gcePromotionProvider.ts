@@ -23,6 +23,8 @@ export interface GcePromotionInputs extends ImageSeries {
   readonly family: string;
   /** None while there is no image, as the only one failed and was allowed to. */
   readonly imageName?: string | undefined;
+  /** Its id: one that was made anew has the same name. */
+  readonly imageId?: string | undefined;
 }
 
 /** The promotion as it was made. */
@@ -111,7 +113,7 @@ export function gcePromotions(
       return {
         replaces: changed(["stack", "place", "definition", "channel"]),
         updates: [
-          ...changed(["imageName", "family", "access", "store"]),
+          ...changed(["imageName", "imageId", "family", "access", "store"]),
           ...(outputs.problems.length === 0 ? [] : ["problems"]),
         ],
       };

@@ -361,8 +361,11 @@ function pagePlaces(states: readonly PlaceState[]): PagePlaces {
     states,
     ({ stack, definition }) => `${definition} ${stack}`,
   );
+  const hasStacks = new Set(states.map(({ stack }) => stack)).size > 1;
+  const rowName = ({ definition, stack }: PlaceState) =>
+    hasStacks ? `${definition} (${stack.split("/").at(-1)})` : definition;
   const rows = [...images.values()].map((group) => ({
-    name: String(group[0]?.definition),
+    name: group.slice(0, 1).map(rowName).join(""),
     cells: columns.map((place) => {
       const state = group.find((each) => placeName(each) === place);
       return state && pageCell(state, anchorOf(state));
