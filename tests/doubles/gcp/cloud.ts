@@ -35,7 +35,10 @@ export class GcpCloud {
     }
     const url = `${computeCustomEndpoint}${path}`;
     const scopes = "https://www.googleapis.com/auth/cloud-platform";
-    const headers = await new GoogleAuth({ scopes }).getRequestHeaders(url);
+    const headers = await new GoogleAuth({
+      scopes,
+      projectId: this.project,
+    }).getRequestHeaders(url);
     const answer = await fetch(url, {
       method,
       headers,

@@ -80,7 +80,7 @@ it("brings versions to each project, keeps two, and leaves nothing", {
           ...{ ...target, project: "first-project" },
           share: { members: [member] },
         },
-        two: { ...target, project: "other-project", prefix: "two" },
+        two: { ...target, project: "other-project" },
       },
     },
   });
@@ -129,8 +129,6 @@ it("brings versions to each project, keeps two, and leaves nothing", {
     { role: "roles/compute.imageUser", members: [member] },
   ]);
   cloud.policies.set(shared, []);
-  await run("up", "--yes", "--refresh");
-  // What was made anew is promoted by the next look.
   await run("up", "--yes", "--refresh");
   expect(shown("first-project")).toEqual([...current, "theirs theirs ACTIVE"]);
   expect(shown("other-project")).toEqual(current);
