@@ -449,7 +449,8 @@ it("is one of so many that are sent at once, to a cloud and to all", async () =>
   try {
     const builds = await Promise.all(
       [1, 2, 3, 4].map((number) =>
-        storeImage(store, { version: `20261121-${number}0` }),
+        // More than lies between the two ends of a connection: a turn ends when all is on its way.
+        storeImage(store, { version: `20261121-${number}0` }, 24 * mebibyte),
       ),
     );
     await Promise.all(
