@@ -373,8 +373,8 @@ describe("an older version", () => {
 
     const after = await project.declare();
     expect(components(after)).toEqual([
-      component,
       expect.not.stringMatching(component),
+      component,
     ]);
     expect(withChildren(after, component)).toEqual(
       withChildren(before, component),
@@ -407,7 +407,7 @@ describe("an older version", () => {
     for (const [index, archive] of ["1", "2", "3"].entries()) {
       await project.setArchive(archive);
       const now = await project.declare();
-      const image = now.declared.findLast(({ name }) =>
+      const image = now.declared.find(({ name }) =>
         name.endsWith("-image"),
       ) as Declared;
       published.unshift(image.parent);
@@ -416,7 +416,7 @@ describe("an older version", () => {
     await project.setArchive("4");
     const kept = async (versions: number) => {
       const config = project.configWith({ retention: { versions } });
-      return components(await project.declare({ config })).slice(0, -1);
+      return components(await project.declare({ config })).slice(1);
     };
     expect(await kept(2)).toEqual(published.slice(0, 1));
     expect(await kept(3)).toEqual(published.slice(0, 2));
