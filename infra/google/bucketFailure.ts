@@ -3,16 +3,13 @@
 import { isConnectionFailure } from "../connectionFailure.ts";
 import { StoreError } from "../errors.ts";
 import type { GoogleLogin } from "./access.ts";
-import { failureKind, googleStatus } from "./failures.ts";
+import { failureKind, googleStatus, toldToPeople } from "./failures.ts";
 
 /** Cloud Storage's own text: 404 says the same of objects and buckets. */
 const noBucket = /bucket does not exist/i;
 
 /** Cloud Storage computed another checksum than came with the bytes. */
 const damaged = /doesn't match calculated/;
-
-/** The longest text of a server that is repeated to people. */
-const longestSaid = 300;
 
 /** Where an error of the library has what the service said. */
 interface LibraryError {
@@ -84,13 +81,5 @@ function saidBy(error: unknown): string {
   const [, quoted] =
     /"message":\s*"((?:[^"\\]|\\.)*)"/.exec(texts.join("\n")) ?? [];
   const said = quoted === undefined ? message : JSON.parse(`"${quoted}"`);
-  return (
-    String(said ?? error)
-      // What is behind the question mark of an upload's address is as good as a credential.
-      .replace(/(https?:\/\/[^\s?]+)\?\S*/g, "$1")
-      .replace(/\s+/g, " ")
-      .trim()
-      .replace(/\.$/, "")
-      .slice(0, longestSaid)
-  );
+  return toldToPeople(String(said ?? error)).replace(/\.$/, "");
 }

@@ -148,17 +148,22 @@ export function googleFailure(
 /** The longest text of a server that is repeated to people. */
 const longestSaid = 300;
 
-function messageOf(error: unknown): string {
-  // What is said in mid-upload the library hands on as it is, which is no Error.
-  const { message } = (error ?? {}) as { readonly message?: string };
+/** What a server or a library says, as it is repeated to people: on one line, not endless, and without credentials. Pure. */
+export function toldToPeople(said: string): string {
   return (
-    (message ?? String(error))
+    said
       // What is behind the question mark of an upload's address is as good as a credential.
       .replace(/(https?:\/\/[^\s?]+)\?\S*/g, "$1")
       .replace(/\s+/g, " ")
       .trim()
       .slice(0, longestSaid)
   );
+}
+
+function messageOf(error: unknown): string {
+  // What is said in mid-upload the library hands on as it is, which is no Error.
+  const { message } = (error ?? {}) as { readonly message?: string };
+  return toldToPeople(message ?? String(error));
 }
 
 function causeOf(error: unknown): unknown {

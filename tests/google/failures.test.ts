@@ -6,6 +6,7 @@ import {
   googleFailure,
   googleReasons,
   googleStatus,
+  toldToPeople,
 } from "../../infra/google/failures.ts";
 
 /** What the library of Cloud Storage throws. */
@@ -77,4 +78,12 @@ describe("errors of Google Cloud", () => {
       "(400: Too many bytes)",
     );
   });
+});
+
+test("is told without what an upload's address is a credential by", () => {
+  expect(
+    toldToPeople(
+      "request to https://storage.example/upload/b?upload_id=secret failed,\n reason: gone",
+    ),
+  ).toBe("request to https://storage.example/upload/b failed, reason: gone");
 });
