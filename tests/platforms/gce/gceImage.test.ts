@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import {
   afterAll,
   afterEach,
@@ -96,6 +97,11 @@ function writes(): readonly string[] {
   return cloud.calls.filter((call) => !call.startsWith("GET"));
 }
 
+/** How many uploads. */
+function begun(): number {
+  return writes().filter((call) => call.startsWith("POST upload/")).length;
+}
+
 describe("an image", () => {
   test("is made of the published file, in no family, and recorded", async () => {
     const wanted = await inputs();
@@ -171,6 +177,49 @@ describe("an image", () => {
     expect(cloud.imagesOf(project)).toMatchObject([
       { sourceSha256: wanted.sha256 },
     ]);
+  });
+
+  test("is sent on after the patience for one piece has passed, wherever servers fall silent", async () => {
+    const wanted = await inputs({}, 33 * mebibyte);
+    const hurried = gceImages({
+      ...impatience,
+      retries: { maxRetries: 4, totalTimeoutSeconds: 7, silenceSeconds: 3 },
+    });
+    const pieces = /^upload\/.*upload_id/;
+    cloud.fail("PUT", pieces, { kind: "cut", afterBytes: 3 * mebibyte });
+    cloud.fail("PUT", pieces, { kind: "done", act: () => sleep(1500) }, 5);
+    cloud.fail("PUT", pieces, { kind: "silent" });
+    const { outputs } = await hurried.create(wanted);
+    expect(cloud.imagesOf(project)).toMatchObject([
+      { id: outputs.imageId, sourceSha256: wanted.sha256 },
+    ]);
+    expect(begun()).toBe(1);
+    expect(cloud.sentBytes).toBeLessThan(43 * mebibyte);
+    await images.delete("", outputs);
+  });
+
+  test("is known to have arrived when the answer to its last piece gets lost", async () => {
+    const wanted = await inputs({}, 9 * mebibyte);
+    const pieces = /^upload\/.*upload_id/;
+    cloud.fail("PUT", pieces, { kind: "done", act: async () => {} });
+    cloud.fail("PUT", pieces, { kind: "lose" });
+    const { outputs } = await images.create(wanted);
+    expect(begun()).toBe(1);
+    expect(cloud.sentBytes).toBeLessThan(10 * mebibyte);
+    await images.delete("", outputs);
+  });
+
+  test("is sent anew, once, when its upload is forgotten", async () => {
+    const wanted = await inputs({}, 9 * mebibyte);
+    const forgotten = { kind: "answer", status: 410, reason: "gone" } as const;
+    cloud.fail("PUT", /^upload\/.*upload_id/, forgotten);
+    const { outputs } = await images.create(wanted);
+    expect(begun()).toBe(2);
+    await images.delete("", outputs);
+    cloud.reset();
+    cloud.fail("PUT", /^upload\/.*upload_id/, forgotten, 2);
+    await expect(images.create(wanted)).rejects.toThrow(PublicationError);
+    expect(begun()).toBe(2);
   });
 
   test("is made once where answers get lost or servers are busy", async () => {
