@@ -20,12 +20,14 @@ export async function dataOfFile(path: string): Promise<readonly Extent[]> {
  * Sends parts of a file, in order.
  *
  * @param claimed whose turn it is
+ * @param moved called when a piece was sent
  */
 export async function sendPages(
   api: PageBlobApi,
   claimed: FoundBlob,
   path: string,
   puts: readonly Extent[],
+  moved: () => void = () => {},
 ): Promise<void> {
   await using file = await open(path, "r");
   const waiting = puts.values();
@@ -37,6 +39,7 @@ export async function sendPages(
       const data = buffer.subarray(0, put.bytes);
       await readFully(file, data, put.start);
       await api.put(put, data, hash("md5", data, "buffer"), claimed);
+      moved();
     }
   };
   const senders = Array.from({ length: Math.min(atOnce, puts.length) }, () =>
