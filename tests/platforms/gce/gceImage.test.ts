@@ -20,6 +20,7 @@ import {
   UserError,
   WrongCopyError,
 } from "../../../infra/errors.ts";
+import { removeAbandoned } from "../../../infra/platforms/abandoned.ts";
 import {
   type GceImageInputs,
   gceImages,
@@ -350,17 +351,7 @@ describe("a killed process", () => {
     "at %s %s, %s: the next run makes it whole, once",
     async (method, path, kind) => {
       const wanted = await inputs();
-      const killed = Promise.withResolvers<void>();
-      cloud.fail(method, path, {
-        kind,
-        act: async () => {
-          child.kill("SIGKILL");
-          await once(child, "exit");
-          killed.resolve();
-        },
-      });
-      const child = createElsewhere(wanted, cloud.credentialsFile);
-      await killed.promise;
+      await killedAt(method, path, kind, wanted);
       const { outputs } = await images.create(wanted);
       expect(cloud.imagesOf(project)).toMatchObject([
         { id: outputs.imageId, status: "READY", sourceSha256: wanted.sha256 },
@@ -368,6 +359,39 @@ describe("a killed process", () => {
       expect(await images.read("", outputs)).toMatchObject({ problems: [] });
     },
   );
+
+  test("leaves what is removed when nobody goes on with it", async () => {
+    const wanted = await inputs();
+    await killedAt("POST", /global\/images\?/, "done", wanted);
+    const others = cloud.addImage(project, { name: "others" });
+    await cloud.putObject(bucket, "others/object", "theirs");
+    expect(cloud.imagesOf(project)).toHaveLength(2);
+    expect(await cloud.objectNames(bucket)).toHaveLength(2);
+    const module = "platforms/gce/gceImageProvider.ts";
+    await removeAbandoned({ module, inputs: { ...wanted } });
+    expect(cloud.imagesOf(project)).toEqual([others]);
+    expect(await cloud.objectNames(bucket)).toEqual(["others/object"]);
+    await cloud.removeObject(bucket, "others/object");
+  });
+
+  async function killedAt(
+    method: string,
+    path: RegExp,
+    kind: "first" | "done",
+    wanted: GceImageInputs,
+  ): Promise<void> {
+    const killed = Promise.withResolvers<void>();
+    cloud.fail(method, path, {
+      kind,
+      act: async () => {
+        child.kill("SIGKILL");
+        await once(child, "exit");
+        killed.resolve();
+      },
+    });
+    const child = createElsewhere(wanted, cloud.credentialsFile);
+    await killed.promise;
+  }
 });
 
 test("the memory that an upload takes does not grow with the file", async () => {
