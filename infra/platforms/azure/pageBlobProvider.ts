@@ -11,6 +11,7 @@ import type { Implementation } from "../../dynamic/provider.ts";
 import { PublicationError, StoreError, WrongCopyError } from "../../errors.ts";
 import { openStore, storeDifference } from "../../store/openStore.ts";
 import type { Verification } from "../../store/records.ts";
+import { dataExtents } from "../../store/sparseFile.ts";
 import type { Sha256 } from "../../store/store.ts";
 import { inTurn } from "../uploads.ts";
 import {
@@ -21,7 +22,7 @@ import {
 } from "./azureNames.ts";
 import { type FoundBlob, PageBlobApi } from "./pageBlobApi.ts";
 import { missingPuts, pageBytes, putsOf, totalBytes } from "./pagePlan.ts";
-import { dataOfFile, sendPages, sha256OfPages } from "./pageTransfer.ts";
+import { sendPages, sha256OfPages } from "./pageTransfer.ts";
 
 /** Which disk, and where to. */
 export interface PageBlobInputs extends BlobOwner {
@@ -249,7 +250,7 @@ class Provision {
   }
 
   async #send(path: string, claimed: FoundBlob): Promise<number> {
-    const puts = putsOf(await dataOfFile(path));
+    const puts = putsOf(await dataExtents(path));
     const missing = missingPuts(puts, await this.#api.ranges());
     const bytes = totalBytes(missing);
     await inTurn(this.#inputs.atOnce.inAll, ({ moved }) => {

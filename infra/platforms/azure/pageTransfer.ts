@@ -3,18 +3,12 @@
 import { createHash, type Hash, hash } from "node:crypto";
 import { type FileHandle, open } from "node:fs/promises";
 import { setImmediate as turn } from "node:timers/promises";
-import { dataExtents, type Extent } from "../../store/sparseFile.ts";
+import type { Extent } from "../../store/sparseFile.ts";
 import type { FoundBlob, PageBlobApi } from "./pageBlobApi.ts";
 import { joined, putBytes, putsOf } from "./pagePlan.ts";
 
 /** So many pieces are under way at a time: more are no faster on one line, and each takes 4 MiB of memory. */
 export const atOnce = 8;
-
-/** The parts of a file that are not all zeros, in order. */
-export async function dataOfFile(path: string): Promise<readonly Extent[]> {
-  await using file = await open(path, "r");
-  return await dataExtents(file);
-}
 
 /**
  * Sends parts of a file, in order.
