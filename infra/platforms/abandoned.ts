@@ -65,7 +65,8 @@ export async function removeAbandoned({
   module,
   inputs,
 }: Abandoned): Promise<void> {
-  const { implementation } = (await import(`../${module}`)) as {
+  const url = new URL(`../${module}`, import.meta.url).href;
+  const { implementation } = (await import(url)) as {
     // biome-ignore lint/suspicious/noExplicitAny: the state has what the module's own types say
     implementation: Implementation<any, any>;
   };
