@@ -376,9 +376,7 @@ export interface HostProblem {
 }
 
 /** What a machine shares with all others that have it, too, by the field that says it. */
-function sharedBy(
-  host: HostConfig,
-): readonly {
+function sharedBy(host: HostConfig): readonly {
   readonly path: readonly (string | number)[];
   readonly id: string;
 }[] {
