@@ -58,14 +58,22 @@ export class ResourceFiles {
   }
 
   /** All resources whose IDs begin with that one and a slash. */
-  async below(id: string): Promise<readonly Properties[]> {
-    const begin = encodeURIComponent(`${id.toLowerCase()}/`);
+  below(id: string): Promise<readonly Properties[]> {
+    return this.#beginningWith(`${id.toLowerCase()}/`);
+  }
+
+  all(): Promise<readonly Properties[]> {
+    return this.#beginningWith("");
+  }
+
+  async #beginningWith(text: string): Promise<readonly Properties[]> {
+    const begin = encodeURIComponent(text);
     const names = await readdir(this.#directory).catch((): string[] => []);
-    const below = names.filter(
+    const found = names.filter(
       (name) => name.startsWith(begin) && name.endsWith(".json"),
     );
     return Promise.all(
-      below
+      found
         .sort()
         .map(
           async (name) =>
