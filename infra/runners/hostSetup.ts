@@ -21,13 +21,6 @@ const steps = [
   "configure_runners",
 ] as const;
 
-/** GitLab's archive of gitlab-runner for Debian (docs.gitlab.com, "Install GitLab Runner using the official GitLab repositories"). */
-const gitlabArchive = "https://packages.gitlab.com/runner/gitlab-runner/debian";
-
-/** The key that signs it, until 2028-02-06 (docs.gitlab.com, "Linux package signatures"), and where its present form is. */
-const gitlabKey = "F6403F6544A38863DAA0B6E03F01618A51312F3F";
-const gitlabKeyUrl = "https://packages.gitlab.com/gpg.key";
-
 /** Where a machine finds its runners' tokens: by its own identity in its cloud, or on standard input. */
 export type TokenSource =
   | { readonly kind: "ec2"; readonly name: string; readonly region: string }
@@ -52,6 +45,7 @@ export interface HostSetup {
     | "architecture"
     | "tests"
     | "concurrent"
+    | "archive"
     | "diskSharePercent"
   > & {
     readonly cache?: { readonly bucket: string } | undefined;
@@ -93,15 +87,16 @@ function settingsOf({
   architectures,
   tokens,
 }: HostSetup): readonly string[] {
-  const { cache, concurrent, diskSharePercent, region, runners } = config;
+  const { archive, cache, concurrent, diskSharePercent, region, runners } =
+    config;
   const packages = packagesOf({ ...config, architectures, listedPackages });
   const texts = {
     HOST: name,
     GITLAB_URL: gitlabUrl,
-    GITLAB_ARCHIVE: gitlabArchive,
-    GITLAB_ARCHIVE_HOST: new URL(gitlabArchive).hostname,
-    GITLAB_KEY: gitlabKey,
-    GITLAB_KEY_URL: gitlabKeyUrl,
+    GITLAB_ARCHIVE: archive.url,
+    GITLAB_ARCHIVE_HOST: new URL(archive.url).hostname,
+    GITLAB_KEY: archive.key,
+    GITLAB_KEY_URL: archive.keyUrl,
     CONCURRENT: String(concurrent),
     DISK_SHARE: String(diskSharePercent),
     CACHE_BUCKET: cache?.bucket ?? "",

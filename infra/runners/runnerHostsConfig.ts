@@ -47,6 +47,30 @@ const commonFields = {
     .max(95)
     .default(70)
     .describe("When more of the disk is in use, caches of builds are emptied"),
+  archive: z
+    .strictObject({
+      url: z
+        .string()
+        .regex(/^https?:\/\/[^\s@]+$/, "must be an address for apt")
+        // docs.gitlab.com, "Install GitLab Runner using the official GitLab repositories".
+        .default("https://packages.gitlab.com/runner/gitlab-runner/debian"),
+      keyUrl: z
+        .string()
+        .regex(/^https?:\/\/[^\s@]+$/, "must be the address of a key")
+        .default("https://packages.gitlab.com/gpg.key"),
+      key: z
+        .string()
+        .regex(
+          /^[0-9A-F]{40}$/,
+          "must be a key's fingerprint: 40 digits of 0-9A-F",
+        )
+        // docs.gitlab.com, "Linux package signatures"; it ends on 2028-02-06.
+        .default("F6403F6544A38863DAA0B6E03F01618A51312F3F"),
+    })
+    .prefault({})
+    .describe(
+      "Where gitlab-runner comes from, and the key that signs it; GitLab's own when left out",
+    ),
   silentMinutes: z
     .int()
     .min(

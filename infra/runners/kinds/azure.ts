@@ -111,6 +111,8 @@ function declareTokens(
         tenantId: identity.tenantId,
         sku: { family: "A", name: "standard" },
         enableRbacAuthorization: false,
+        // The shortest that there is: until then its name belongs to what was deleted.
+        softDeleteRetentionInDays: 7,
         accessPolicies: [
           {
             tenantId: identity.tenantId,
@@ -149,7 +151,8 @@ function profileOf(
   customData: pulumi.Output<string>,
   securityGroup: pulumi.Output<string>,
 ) {
-  const [publisher, offer, sku, version] = config.image.split(":");
+  const [publisher = "", offer = "", sku = "", version = ""] =
+    config.image.split(":");
   const user = "operator";
   return {
     osProfile: {
@@ -169,9 +172,7 @@ function profileOf(
       },
     },
     storageProfile: {
-      imageReference: pulumi
-        .output({ publisher, offer, sku, version })
-        .apply((reference) => reference as Record<string, string>),
+      imageReference: { publisher, offer, sku, version },
       osDisk: {
         createOption: "FromImage",
         diskSizeGB: config.diskGiB,

@@ -2,6 +2,7 @@
 # Builds run as gitlab-runner, with a range of ids and /dev/kvm, and without root's rights.
 prepare_user() {
   local range
+  touch /etc/subuid /etc/subgid
   if ! has_range /etc/subuid || ! has_range /etc/subgid; then
     range="$(awk -F: '$2 + $3 > next_free { next_free = $2 + $3 }
       END { first = next_free < 100000 ? 100000 : next_free; print first "-" first + 65535 }' /etc/subuid /etc/subgid)"
@@ -13,6 +14,5 @@ prepare_user() {
 }
 
 has_range() {
-  touch "$1"
   awk -F: '$1 == "gitlab-runner" && $3 >= 65536 { found = 1 } END { exit !found }' "$1"
 }
