@@ -77,15 +77,10 @@ await declareRunnerHosts(hosts, config, declareGitlab(config));
 `);
 }
 
-async function everything(files: ResourceFiles, part: string) {
-  const all = await files.all();
-  return all.filter(({ id }) => String(id).includes(part));
-}
-
-/** The only thing whose id has that in it. */
-async function only(files: ResourceFiles, part: string): Promise<Properties> {
-  const found = await everything(files, part);
-  expect(found, part).toHaveLength(1);
+/** The only thing whose id is like that. */
+async function only(files: ResourceFiles, id: RegExp): Promise<Properties> {
+  const found = (await files.all()).filter((each) => id.test(String(each.id)));
+  expect(found, String(id)).toHaveLength(1);
   return found[0] as Properties;
 }
 
@@ -155,9 +150,9 @@ test("comes up, and stays as it is", async () => {
 test("no token is in the state, in what is printed, or in what machines are given", async () => {
   const shown = await program.pulumi("stack", "export");
   requireSuccess(shown);
-  const template = await only(awsFiles(), "lt-");
-  const metadata = (await only(gcpFiles(), "instanceTemplates")).metadata;
-  const scaleSet = await only(azureFiles(), "virtualMachineScaleSets");
+  const template = await only(awsFiles(), /lt-/);
+  const metadata = (await only(gcpFiles(), /instanceTemplates/)).metadata;
+  const scaleSet = await only(azureFiles(), /virtualMachineScaleSets/);
   const clear = [
     shown.output,
     await stateText(),
@@ -177,9 +172,9 @@ test("no token is in the state, in what is printed, or in what machines are give
 
 test("machines in EC2 let nobody in, and read their own tokens alone", async () => {
   const files = awsFiles();
-  const group = await only(files, "sg-");
+  const group = await only(files, /sg-/);
   expect(group.ingress).toEqual([]);
-  const template = await only(files, "lt-");
+  const template = await only(files, /lt-/);
   expect(template).toMatchObject({
     metadataOptions: { httpTokens: "required", httpPutResponseHopLimit: 1 },
     cpuOptions: { nestedVirtualization: "enabled" },
@@ -200,7 +195,7 @@ test("machines in EC2 let nobody in, and read their own tokens alone", async () 
   expect(JSON.parse(String(Parameter?.Value))).toEqual({
     "merge-amd64": tokenOf("merge-amd64"),
   });
-  const profile = await only(files, "runner-ec2-profile");
+  const profile = await only(files, /runner-ec2-profile/);
   const { PolicyDocument } = await new IAMClient(client).send(
     new GetRolePolicyCommand({
       RoleName: String(profile.role),
@@ -221,13 +216,12 @@ test("machines in EC2 let nobody in, and read their own tokens alone", async () 
 });
 
 async function policyName(): Promise<string> {
-  const { stdout } = { stdout: await stateText() };
-  return /runner-ec2-policy-[0-9a-f]+/.exec(stdout)?.[0] ?? "";
+  return /runner-ec2-policy-[0-9a-f]+/.exec(await stateText())?.[0] ?? "";
 }
 
 test("hours start and end machines in each cloud", async () => {
-  const start = await only(awsFiles(), "/start");
-  const end = await only(awsFiles(), "/end");
+  const start = await only(awsFiles(), /\/start/);
+  const end = await only(awsFiles(), /\/end/);
   expect(start).toMatchObject({
     ...{ recurrence: "0 6 * * 1,2,3,4,5", timeZone: "Europe/Berlin" },
     ...{ desiredCapacity: 3, minSize: -1, maxSize: -1 },
@@ -235,7 +229,7 @@ test("hours start and end machines in each cloud", async () => {
   expect(end).toMatchObject({
     ...{ recurrence: "0 20 * * 1,2,3,4,5", desiredCapacity: 0 },
   });
-  expect(await only(gcpFiles(), "autoscalers")).toMatchObject({
+  expect(await only(gcpFiles(), /autoscalers/)).toMatchObject({
     autoscalingPolicy: {
       ...{ minReplicas: 1, maxReplicas: 2 },
       scalingSchedules: [
@@ -246,7 +240,7 @@ test("hours start and end machines in each cloud", async () => {
       ],
     },
   });
-  const { profiles } = await only(azureFiles(), "autoscaleSettings");
+  const { profiles } = await only(azureFiles(), /autoscaleSettings/);
   expect(profiles).toMatchObject([
     {
       capacity: { default: "2" },
@@ -257,8 +251,8 @@ test("hours start and end machines in each cloud", async () => {
 });
 
 test("machines in Compute Engine have an account of their own, and no address", async () => {
-  const template = await only(gcpFiles(), "instanceTemplates");
-  const account = await only(gcpFiles(), "serviceAccounts/runner-gce@");
+  const template = await only(gcpFiles(), /instanceTemplates/);
+  const account = await only(gcpFiles(), /serviceAccounts\/runner-gce@/);
   expect(template).toMatchObject({
     ...{
       machineType: "n2-standard-4",
@@ -273,15 +267,15 @@ test("machines in Compute Engine have an account of their own, and no address", 
   expect(metadata["startup-script"]).toContain(
     "TOKENS_NAME=projects/a-project/secrets/cloud-images-test-runner-gce/versions/",
   );
-  expect(await only(gcpFiles(), "firewalls")).toMatchObject({
+  expect(await only(gcpFiles(), /firewalls/)).toMatchObject({
     denies: [{ protocol: "all" }],
     targetServiceAccounts: [account.email],
   });
 });
 
 test("machines in Azure have an identity of their own, which reads one vault", async () => {
-  const identity = await only(azureFiles(), "userAssignedIdentities");
-  const vault = await only(azureFiles(), "vaults/runner-");
+  const identity = await only(azureFiles(), /userAssignedIdentities/);
+  const vault = await only(azureFiles(), /vaults\/[^/]+$/);
   expect(vault).toMatchObject({
     properties: {
       accessPolicies: [
@@ -289,7 +283,7 @@ test("machines in Azure have an identity of their own, which reads one vault", a
       ],
     },
   });
-  const scaleSet = await only(azureFiles(), "virtualMachineScaleSets");
+  const scaleSet = await only(azureFiles(), /virtualMachineScaleSets/);
   expect(scaleSet).toMatchObject({
     identity: { userAssignedIdentities: [identity.id] },
     virtualMachineProfile: {
@@ -312,7 +306,7 @@ test("machines in Azure have an identity of their own, which reads one vault", a
 });
 
 test("a runner that is made anew makes new machines, with its new token", async () => {
-  const before = await only(awsFiles(), "lt-");
+  const before = await only(awsFiles(), /lt-/);
   gitlab.change((world) => {
     for (const each of Object.values(world.things)) {
       for (const [id, { description }] of Object.entries(each)) {
@@ -322,7 +316,7 @@ test("a runner that is made anew makes new machines, with its new token", async 
   });
   const up = await program.up("--refresh", "--exclude", "**RunnerHealth**");
   requireSuccess(up);
-  const after = await only(awsFiles(), "lt-");
+  const after = await only(awsFiles(), /lt-/);
   expect(after.latestVersion).toBe(Number(before.latestVersion) + 1);
   expect(scriptIn(userData(after.userData))).toContain("runners/ec2:2\n");
   expect(await stateText()).not.toContain(tokenOf("merge-amd64"));

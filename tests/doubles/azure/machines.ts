@@ -199,6 +199,7 @@ export const machineKinds = [
       `Microsoft.Insights/autoscaleSettings/${autoscaleSettingName}`,
     {
       nameProperty: "autoscaleSettingName",
+      computed: ["name"],
       updatable: ["enabled", "profiles", "tags"],
       async refuse({ targetResourceUri, profiles }, files) {
         refuseUnless(

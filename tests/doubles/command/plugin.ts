@@ -58,7 +58,7 @@ async function run(inputs: Properties, command: string): Promise<Properties> {
   }
 }
 
-const commandKind: ResourceKind<undefined> = {
+const commandKind: ResourceKind<object> = {
   shape,
   updatable: new Set(shape.keys()),
   computed: new Set(),
@@ -88,7 +88,7 @@ await serve({
   version: packageJson.version,
   shapes,
   configShape: new Map(),
-  connect: () => undefined,
+  connect: () => ({}),
   defaults: () => ({}),
   kinds: new Map([["command:remote:Command", commandKind]]),
 });
