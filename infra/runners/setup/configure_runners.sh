@@ -6,9 +6,7 @@ configure_runners() {
   config="$(print_configuration)"
   put /etc/gitlab-runner/config.toml 600 <<<"$config"
   systemctl --quiet enable --now gitlab-runner
-  if has_changed /etc/gitlab-runner/config.toml; then
-    gitlab-runner verify </dev/null || fail "GitLab does not know a token of this machine's runners, or cannot be reached."
-  fi
+  gitlab-runner verify </dev/null || fail "GitLab does not know a token of this machine's runners, or cannot be reached."
 }
 
 print_configuration() {

@@ -2,7 +2,9 @@
 # Builds run as gitlab-runner, with a range of ids and /dev/kvm, and without root's rights.
 prepare_user() {
   local range
-  touch /etc/subuid /etc/subgid
+  # To be there, and as it was.
+  : >>/etc/subuid
+  : >>/etc/subgid
   if ! has_range /etc/subuid || ! has_range /etc/subgid; then
     range="$(awk -F: '$2 + $3 > next_free { next_free = $2 + $3 }
       END { first = next_free < 100000 ? 100000 : next_free; print first "-" first + 65535 }' /etc/subuid /etc/subgid)"

@@ -12,5 +12,6 @@ for unit in cloud-images-clean-up.timer cloud-images-fence.service; do
 done
 nft delete table inet cloud_images 2>/dev/null || true
 rm -f /etc/apt/apt.conf.d/30cloud-images-cache /etc/cloud-images/fence.nft /usr/local/sbin/cloud-images-clean-up \
-  /etc/systemd/system/cloud-images-* /etc/systemd/system/gitlab-runner.service.d/cloud-images.conf
+  /etc/systemd/system/cloud-images-* /etc/systemd/system/gitlab-runner.service.d/cloud-images.conf \
+  /etc/systemd/journald.conf.d/cloud-images.conf
 systemctl daemon-reload
