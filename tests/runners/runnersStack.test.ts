@@ -59,8 +59,8 @@ it("has private keys encrypted, and nothing made before they are", {
   );
   expect(refused.output).not.toContain("nobody-sees-this");
   const key = "cloud-images:runnerHosts.builder.privateKey";
-  const set = ["config", "set", "--secret", "--path", key, privateKey];
-  const done = await run(...set);
+  const value = `${key}=${privateKey}`;
+  const done = await run("config", "set-all", "--path", "--secret", value);
   expect(done.exitCode, done.output).toBe(0);
   const preview = await run("preview", "--diff");
   expect(preview.exitCode, preview.output).toBe(0);
