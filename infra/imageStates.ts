@@ -18,11 +18,12 @@ import { type PlaceId, placeName } from "./platforms/platform.ts";
 import { listFailures, readRunOf } from "./store/attempts.ts";
 import { listPublications, readBuild } from "./store/documents.ts";
 import { openStore, storeAddress } from "./store/openStore.ts";
-import type {
-  BuildRecord,
-  FailureRecord,
-  PublicationRecord,
-  RunRecord,
+import {
+  type BuildRecord,
+  type FailureRecord,
+  isDeclared,
+  type PublicationRecord,
+  type RunRecord,
 } from "./store/records.ts";
 
 /**
@@ -123,7 +124,7 @@ export function stateOf(
   const [newest] = published;
   const base = { name, version: newest?.version };
 
-  const records = published.filter((record) => record.key === key);
+  const records = published.filter((record) => isDeclared(declared, record));
   const isBuilt = newestBuild?.key === key && isOfRun(newestBuild.builtAt);
   const stateSince = (publishedAt: string) =>
     isBuilt ? "built" : isOfRun(publishedAt) ? "published" : "unchanged";

@@ -163,9 +163,10 @@ function placeEnd(
 
 /** What this run is to come to, so that it can be said afterwards what became of it. */
 function runOf(current: readonly ImageVersionArgs[]): RunRecord {
-  const images = current.map(({ definition, key, destinations }) => ({
+  const images = current.map(({ definition, key, type, destinations }) => ({
     definition: definition.name,
     key,
+    channel: type,
     places: destinations.map(({ place: { platform, place } }) => ({
       ...{ platform, place },
     })),

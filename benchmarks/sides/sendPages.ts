@@ -12,11 +12,10 @@ import {
 } from "../../infra/platforms/azure/pagePlan.ts";
 import {
   atOnce,
-  dataOfFile,
   sendPages,
   sha256OfPages,
 } from "../../infra/platforms/azure/pageTransfer.ts";
-import type { Extent } from "../../infra/store/sparseFile.ts";
+import { dataExtents, type Extent } from "../../infra/store/sparseFile.ts";
 import { useAzuriteKey } from "../../tests/servers/azurite.ts";
 import { answer } from "./answer.ts";
 
@@ -52,7 +51,7 @@ async function ours({
   const api = new PageBlobApi(access, "ours.vhd", usualRetries);
   const claimed = await api.create(sizeBytes, {});
   if (claimed === undefined) throw new Error("The blob is there already.");
-  const puts = putsOf(await dataOfFile(path));
+  const puts = putsOf(await dataExtents(path));
   await sendPages(api, claimed, path, puts);
   const sent = performance.now();
   const found = await api.find();

@@ -20,7 +20,7 @@ import type {
 import { type ObjectBody, unbroken, wholeOf } from "../store/objectReading.ts";
 import { hasFile, requireFile } from "../store/objectUpload.ts";
 import { type BlobAccess, containerUrl } from "./access.ts";
-import { containerClient } from "./clients.ts";
+import { containerClient, type Retries } from "./clients.ts";
 import { azureCode, failureKind, reasonAndCure } from "./failures.ts";
 
 const mebibyte = 1024 * 1024;
@@ -51,8 +51,11 @@ export class BlobBucket implements Bucket {
   }
 
   /** @throws {UserError} when the environment does not have the secret that the settings name. */
-  static async open(access: BlobAccess): Promise<BlobBucket> {
-    return new BlobBucket(access, await containerClient(access));
+  static async open(
+    access: BlobAccess,
+    retries?: Retries,
+  ): Promise<BlobBucket> {
+    return new BlobBucket(access, await containerClient(access, retries));
   }
 
   addressOf(key: string): string {

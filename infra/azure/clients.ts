@@ -7,6 +7,7 @@ import {
   StorageSharedKeyCredential,
 } from "@azure/storage-blob";
 import { UserError } from "../errors.ts";
+import { limitSilence, silenceSeconds } from "../silence.ts";
 import { type BlobAccess, containerUrl } from "./access.ts";
 
 /** Attempts of one call, the first included, and the pauses between them. */
@@ -14,7 +15,7 @@ export interface Retries {
   readonly attempts: number;
   readonly firstPauseMilliseconds: number;
   readonly longestPauseMilliseconds: number;
-  /** A server that says nothing for so long is asked again. */
+  /** A server that sends nothing and takes nothing for so long is asked again. */
   readonly silenceMilliseconds: number;
 }
 
@@ -23,8 +24,11 @@ export const usualRetries: Retries = {
   attempts: 9,
   firstPauseMilliseconds: 250,
   longestPauseMilliseconds: 15_000,
-  silenceMilliseconds: 60_000,
+  silenceMilliseconds: silenceSeconds * 1000,
 };
+
+/** Where tokens are fetched from. */
+const loginHost = "login.microsoftonline.com";
 
 /**
  * A container's client; made anew, it asks for credentials anew.
@@ -40,13 +44,15 @@ export async function containerClient(
     silenceMilliseconds,
   }: Retries = usualRetries,
 ): Promise<ContainerClient> {
-  return new ContainerClient(containerUrl(access), await credentialOf(access), {
+  const url = containerUrl(access);
+  limitSilence(new URL(url).host, silenceMilliseconds);
+  limitSilence(loginHost, silenceMilliseconds);
+  return new ContainerClient(url, await credentialOf(access), {
     retryOptions: {
       retryPolicyType: StorageRetryPolicyType.EXPONENTIAL,
       maxTries: attempts,
       retryDelayInMs: firstPauseMilliseconds,
       maxRetryDelayInMs: longestPauseMilliseconds,
-      tryTimeoutInMs: silenceMilliseconds,
     },
   });
 }

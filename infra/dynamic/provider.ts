@@ -53,6 +53,12 @@ exports.handler = () => ({
 `;
 }
 
+/** The module that a dynamic provider was made for: the inverse of {@link providerText}. */
+export function moduleOf(text: unknown): string | undefined {
+  const [, module] = /providerOf\("([^"]+)"\)/.exec(String(text)) ?? [];
+  return module;
+}
+
 /** The arguments of a dynamic resource: its implementation's inputs, known now or later. */
 export type InputsOf<Inputs extends object> = pulumi.Inputs & {
   readonly [Name in keyof Inputs]: pulumi.Input<Inputs[Name]>;

@@ -1,9 +1,7 @@
 /** The objects of a bucket of Cloud Storage: what a store does with them. */
 
-import { createReadStream } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import type { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
 import {
   CRC32C,
   type File,
@@ -22,16 +20,22 @@ import { type ObjectBody, unbroken, wholeOf } from "../store/objectReading.ts";
 import { hasFile, requireFile } from "../store/objectUpload.ts";
 import type { GcsPlace } from "./bucketAddress.ts";
 import { bucketFailure, isNoObject } from "./bucketFailure.ts";
-import { storageClient } from "./clients.ts";
+import { type StorageRetries, storageClient } from "./clients.ts";
 import { googleStatus } from "./failures.ts";
+import { sendResumably } from "./resumableUpload.ts";
 
 const mebibyte = 1024 * 1024;
 
-/** What an upload sends in one request: a multiple of 256 KiB, at least 8 MiB (Cloud Storage: resumable uploads). */
-const chunkBytes = 8 * mebibyte;
+/** What is sent in one request, as it would be in one piece. */
+const smallFileBytes = 8 * mebibyte;
 
 /** The pauses are 2, 4, 8, 16 and 32 seconds, and what is left of the total: whoever previews waits for it. */
-const retries = { maxRetries: 6, totalTimeoutSeconds: 90 } as const;
+const usualRetries: StorageRetries = {
+  maxRetries: 6,
+  totalTimeoutSeconds: 90,
+  // Longer than a bucket takes over anything, and short enough to ask again.
+  silenceSeconds: 40,
+};
 
 /** Which bucket, and how it is reached. */
 export type BucketAccess = Omit<GcsPlace, "prefix">;
@@ -46,17 +50,27 @@ interface MediaAnswer {
 export class CloudStorageBucket implements Bucket {
   readonly #access: BucketAccess;
   readonly #bucket: GoogleBucket;
+  readonly #retries: StorageRetries;
 
-  private constructor(access: BucketAccess, bucket: GoogleBucket) {
+  private constructor(
+    access: BucketAccess,
+    bucket: GoogleBucket,
+    retries: StorageRetries,
+  ) {
     this.#access = access;
     this.#bucket = bucket;
+    this.#retries = retries;
   }
 
   /** @throws {StoreError} when there are no credentials at all. */
-  static async open(access: BucketAccess): Promise<CloudStorageBucket> {
+  static async open(
+    access: BucketAccess,
+    retries = usualRetries,
+  ): Promise<CloudStorageBucket> {
     try {
       const client = await storageClient(access, retries);
-      return new CloudStorageBucket(access, client.bucket(access.bucket));
+      const bucket = client.bucket(access.bucket);
+      return new CloudStorageBucket(access, bucket, retries);
     } catch (error) {
       throw bucketFailure(`reach gs://${access.bucket}`, access, error);
     }
@@ -133,11 +147,8 @@ export class CloudStorageBucket implements Bucket {
     try {
       const file = this.#bucket.file(key);
       const settings = settingsFor(headers, condition, checksum);
-      if (sizeBytes > chunkBytes) {
-        await pipeline(
-          createReadStream(path, { highWaterMark: mebibyte }),
-          file.createWriteStream({ ...settings, chunkSize: chunkBytes }),
-        );
+      if (sizeBytes > smallFileBytes) {
+        await sendResumably(file, path, settings, this.#retries);
       } else {
         // The library does not repeat what came from a stream.
         await file.save(await readFile(path), {

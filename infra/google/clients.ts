@@ -2,6 +2,7 @@
 
 import { IdempotencyStrategy, Storage } from "@google-cloud/storage";
 import { GoogleAuth, Impersonated } from "google-auth-library";
+import { limitSilence, silenceSeconds } from "../silence.ts";
 import type { GoogleLogin } from "./access.ts";
 
 /** What every service of Google Cloud takes; what may be done is decided by roles. */
@@ -16,17 +17,23 @@ const noProject = "none";
 /** Seconds that a token for another service account is good for: the most that is allowed without asking. */
 const impersonatedSeconds = 3600;
 
-/** How often, after the first time, and how long one call is tried. */
+/** How often, after the first time, and how long one call is tried; of an upload, one of its pieces. */
 export interface StorageRetries {
-  /** The library waits longer and longer between attempts, with jitter; with 0 it leaves patience to the caller. */
+  /** The pauses between attempts become longer and longer, with jitter. */
   readonly maxRetries: number;
   readonly totalTimeoutSeconds: number;
+  /** A server that sends nothing and takes nothing for so long is asked again. */
+  readonly silenceSeconds: number;
 }
 
-const usualRetries: StorageRetries = {
+export const usualRetries: StorageRetries = {
   maxRetries: 8,
   totalTimeoutSeconds: 300,
+  silenceSeconds,
 };
+
+/** Where all of Google's services are, those that give tokens included. */
+const googleDomain = "googleapis.com";
 
 /** Whether calls are signed: a token is never sent in clear without being asked to. */
 export function usesCredentials({ endpoint }: GoogleLogin): boolean {
@@ -68,9 +75,12 @@ export class Credentials {
 /** Buckets and their objects. */
 export async function storageClient(
   login: GoogleLogin,
-  { maxRetries, totalTimeoutSeconds }: StorageRetries = usualRetries,
+  retries: StorageRetries = usualRetries,
 ): Promise<Storage> {
   const { endpoint } = login;
+  const { maxRetries, totalTimeoutSeconds } = retries;
+  const host = endpoint === undefined ? googleDomain : new URL(endpoint).host;
+  limitSilence(host, retries.silenceSeconds * 1000);
   const isSigned = usesCredentials(login);
   return new Storage({
     projectId: noProject,
@@ -79,7 +89,6 @@ export async function storageClient(
       ? {}
       : { apiEndpoint: endpoint, useAuthWithCustomEndpoint: isSigned }),
     retryOptions: {
-      autoRetry: maxRetries > 0,
       maxRetries,
       totalTimeout: totalTimeoutSeconds,
       // Whatever is done here may be done twice: that a condition did not hold the second time is looked into.
@@ -89,6 +98,7 @@ export async function storageClient(
 }
 
 async function authOf({ serviceAccount }: GoogleLogin): Promise<GoogleAuth> {
+  limitSilence(googleDomain, silenceSeconds * 1000);
   const own = new GoogleAuth({
     scopes,
     projectId: noProject,

@@ -21,8 +21,3 @@ export function isNative(
 ): boolean {
   return nodeNames[architecture] === hostArchitecture;
 }
-
-/** The tag that GitLab runners of an architecture have, as the README says. */
-export function runnerTag(architecture: Architecture): string {
-  return `arch-${architecture}`;
-}

@@ -10,11 +10,13 @@ import type {
 import { projectDirectory } from "../projectPaths.ts";
 import { listFailures, listPlaceFailures } from "../store/attempts.ts";
 import { readBuild } from "../store/documents.ts";
-import type {
-  FailureRecord,
-  PlaceFailureRecord,
-  PublicationRecord,
-  RunRecord,
+import {
+  type DeclaredImage,
+  type FailureRecord,
+  isDeclared,
+  type PlaceFailureRecord,
+  type PublicationRecord,
+  type RunRecord,
 } from "../store/records.ts";
 import type { Store } from "../store/store.ts";
 import { isOfPlace, type PlaceId } from "./platform.ts";
@@ -92,8 +94,6 @@ export async function readPlaceStates(
   );
 }
 
-type DeclaredImage = RunRecord["images"][number];
-
 const concurrentReads = 16;
 
 function placeState(
@@ -106,7 +106,7 @@ function placeState(
   const { definition, key } = image;
   const id = { platform, ...(place === undefined ? {} : { place }) };
   const shown = shownOf(run, image, id, publications);
-  const isCurrent = shown?.key === key;
+  const isCurrent = shown !== undefined && isDeclared(image, shown);
   const ofPlace = placeFailures.find(
     (failure) =>
       failure.stack === stack &&
@@ -149,7 +149,7 @@ function placeState(
 /** What the run was to publish; the newest before while that is not there. */
 function shownOf(
   { stack }: RunRecord,
-  { definition, key }: DeclaredImage,
+  image: DeclaredImage,
   place: PlaceId,
   publications: readonly PublicationRecord[],
 ): PublicationRecord | undefined {
@@ -157,11 +157,11 @@ function shownOf(
     .filter(
       (record) =>
         record.stack === stack &&
-        record.definition.name === definition &&
+        record.definition.name === image.definition &&
         isOfPlace(place, record),
     )
     .sort((one, other) => newestFirst(one.version, other.version));
-  return own.find((record) => record.key === key) ?? own[0];
+  return own.find((record) => isDeclared(image, record)) ?? own[0];
 }
 
 /** Files are compared with what was built before they are put into place. */

@@ -1,7 +1,4 @@
-/**
- * How many files are on their way at once, to all clouds together: they share a line. Disks that go block by block, to
- * EC2 and Azure, keep to limits of their own.
- */
+/** How many files and disks are on their way at once, to all clouds together: they share a line. */
 
 import pLimit from "p-limit";
 import { z } from "zod";
@@ -14,7 +11,7 @@ export const uploadsConfigSchema = z
       .max(100)
       .default(8)
       .describe(
-        "How many files are sent at once, to all clouds of OpenStack and projects of Google together",
+        "How many files and disks are sent at once, to all clouds together",
       ),
   })
   .describe("Uploads to clouds");
@@ -43,38 +40,43 @@ async function takeTurn(atOnce: number): Promise<() => void> {
   return ended.resolve;
 }
 
+/** What an upload says of itself during its turn. */
+export interface Turn {
+  /** A piece was sent. */
+  moved(): void;
+  /** All of them were: what a cloud then takes its time for is not our line's. */
+  end(): void;
+}
+
 /**
- * Runs an upload when it is its turn. The turn ends with the last piece: what a cloud then takes its time for is not
- * our line's.
+ * Runs an upload when it is its turn.
  *
  * @param atOnce how many there may be at the same time
- * @param chunks what is sent, in pieces; `send` gets it with an eye on it
  * @param patienceSeconds see {@link stallSeconds}
  */
 export async function inTurn<T>(
   atOnce: number,
-  chunks: AsyncIterable<Buffer>,
-  send: (chunks: AsyncIterable<Buffer>) => Promise<T>,
+  send: (turn: Turn) => Promise<T>,
   patienceSeconds = stallSeconds,
 ): Promise<T> {
   const end = await takeTurn(atOnce);
   const stalled = setTimeout(end, patienceSeconds * 1000);
   try {
-    return await send(watched(chunks, end, stalled));
+    return await send({ moved: () => stalled.refresh(), end });
   } finally {
     clearTimeout(stalled);
     end();
   }
 }
 
-async function* watched(
-  chunks: AsyncIterable<Buffer>,
-  end: () => void,
-  stalled: NodeJS.Timeout,
+/** Pieces of a file; who asks for one has sent those before it. */
+export async function* watched(
+  pieces: AsyncIterable<Buffer>,
+  turn: Turn,
 ): AsyncGenerator<Buffer> {
-  for await (const chunk of chunks) {
-    stalled.refresh();
-    yield chunk;
+  for await (const piece of pieces) {
+    turn.moved();
+    yield piece;
   }
-  end();
+  turn.end();
 }

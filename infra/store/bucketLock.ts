@@ -3,7 +3,8 @@
  *
  * Every step is a conditional write, so that one of many gets the lock. No clocks are compared: a waiter takes a lock over
  * when it saw the very same object for a whole lease by its own clock, and a holder takes its lock for lost a whole lease
- * after it last began to renew it, which is before any waiter saw that renewal.
+ * after it sent the renewal that is there, which is before any waiter saw that. Renewals are counted, in the object and by
+ * its holder: the one that is there need not be the last one that was sent.
  */
 
 import { randomUUID } from "node:crypto";
@@ -27,6 +28,8 @@ const holdingSchema = z.object({
   token: z.string(),
   /** After so long without a renewal it may be taken over. */
   leaseSeconds: z.number().positive(),
+  /** How many times it was written before by its holder. */
+  renewals: z.int().nonnegative(),
 });
 
 /** The lock that is an object. @param leaseSeconds of whoever takes it by this */
@@ -51,12 +54,26 @@ interface Sighting {
   readonly sinceMilliseconds: number;
 }
 
+/** A moment by the clock that stands still while the machine sleeps, and by the one that may be set. */
+interface Moment {
+  readonly monotonicMilliseconds: number;
+  readonly wallMilliseconds: number;
+}
+
+/** The lock object as this process wrote it. */
+interface Written {
+  readonly etag: string;
+  readonly sentAt: Moment;
+}
+
 /** One process's way to a lock, from the first attempt to giving it back. */
 class Taking {
   readonly #objects: Bucket;
   readonly #key: string;
   readonly #leaseSeconds: number;
   readonly #token = randomUUID();
+  /** When each renewal was sent that may be there. */
+  readonly #sent = new Map<number, Moment>();
   #renewals = 0;
   #seen: Sighting | undefined;
 
@@ -84,9 +101,8 @@ class Taking {
   async #take(
     condition: "absent" | { readonly etag: string },
   ): Promise<HeldLock | undefined> {
-    const beganMilliseconds = performance.now();
-    const etag = await this.#write(condition);
-    if (etag !== undefined) return this.#hold(etag, beganMilliseconds);
+    const written = await this.#write(condition);
+    if (written !== undefined) return this.#hold(written);
     const present = await this.#present();
     this.#seen = present && {
       etag: present.etag,
@@ -98,25 +114,43 @@ class Taking {
   /**
    * Writes the lock object, each time another one.
    *
-   * @returns its ETag, or `undefined` when the lock is somebody else's
+   * @returns what is there now, or `undefined` when the lock is somebody else's
    */
   async #write(
     condition: "absent" | { readonly etag: string },
-  ): Promise<string | undefined> {
+  ): Promise<Written | undefined> {
+    const renewals = this.#renewals++;
+    const sentAt = now();
+    this.#sent.set(renewals, sentAt);
     const holding = {
-      token: this.#token,
-      leaseSeconds: this.#leaseSeconds,
-      renewals: this.#renewals++,
+      ...{ token: this.#token, leaseSeconds: this.#leaseSeconds, renewals },
       // For people who wonder whose it is.
       host: hostname(),
       pid: process.pid,
     };
     const text = JSON.stringify(holding);
     const etag = await this.#objects.write(this.#key, text, {}, condition);
-    if (etag !== undefined) return etag;
-    // A write whose answer got lost is sent again, and fails: by then the object is ours.
+    if (etag !== undefined) return this.#settled({ etag, sentAt }, renewals);
+    // A write whose answer got lost is sent again, and fails: by then the object is ours. It may be of an earlier one.
     const present = await this.#present();
-    return present?.token === this.#token ? present.etag : undefined;
+    const presentSentAt =
+      present?.token === this.#token
+        ? this.#sent.get(present.renewals)
+        : undefined;
+    return present && presentSentAt
+      ? this.#settled(
+          { etag: present.etag, sentAt: presentSentAt },
+          present.renewals,
+        )
+      : undefined;
+  }
+
+  /** Forgets renewals that are no more there, nor can come to be. */
+  #settled(written: Written, renewals: number): Written {
+    for (const each of this.#sent.keys()) {
+      if (each < renewals) this.#sent.delete(each);
+    }
+    return written;
   }
 
   async #present() {
@@ -124,26 +158,23 @@ class Taking {
     if (found === undefined) return undefined;
     const holding = holdingSchema.safeParse(jsonOf(found.bytes));
     // What cannot be read was written by nobody who renews it.
-    const { token, leaseSeconds } = holding.data ?? {
-      token: "",
-      leaseSeconds: this.#leaseSeconds,
+    const { token, leaseSeconds, renewals } = holding.data ?? {
+      ...{ token: "", leaseSeconds: this.#leaseSeconds, renewals: 0 },
     };
-    return { etag: found.etag, token, leaseSeconds };
+    return { etag: found.etag, token, leaseSeconds, renewals };
   }
 
-  #hold(firstEtag: string, takenMilliseconds: number): HeldLock {
+  #hold(taken: Written): HeldLock {
     const leaseMilliseconds = this.#leaseSeconds * 1000;
     const released = new AbortController();
-    let etag = firstEtag;
-    let renewed = { ...now(), monotonicMilliseconds: takenMilliseconds };
+    let last = taken;
     let isTaken = false;
     let isLost = false;
-    // The one clock stands still while the machine sleeps, the other may be set.
     const isOld = () => {
       const { monotonicMilliseconds, wallMilliseconds } = now();
       const age = Math.max(
-        monotonicMilliseconds - renewed.monotonicMilliseconds,
-        wallMilliseconds - renewed.wallMilliseconds,
+        monotonicMilliseconds - last.sentAt.monotonicMilliseconds,
+        wallMilliseconds - last.sentAt.wallMilliseconds,
       );
       return age > leaseMilliseconds;
     };
@@ -154,13 +185,11 @@ class Taking {
         const pause = leaseMilliseconds / renewalsPerLease;
         // Aborted when the lock is given back.
         await sleep(pause, undefined, { signal: released.signal, ref: false });
-        const began = now();
-        const written = await this.#write({ etag }).catch(() => etag);
+        const written = await this.#write({ etag: last.etag }).catch(
+          () => last,
+        );
         if (written === undefined) isTaken = true;
-        else if (written !== etag) {
-          etag = written;
-          renewed = began;
-        }
+        else last = written;
       }
     };
     const renewing = keepRenewing().catch((error: unknown) => {
@@ -181,14 +210,14 @@ class Taking {
         await renewing;
         // One that cannot be given back runs out by itself, and what was done under it is done.
         if (!isTaken) {
-          await this.#objects.remove(this.#key, etag).catch(() => {});
+          await this.#objects.remove(this.#key, last.etag).catch(() => {});
         }
       },
     };
   }
 }
 
-function now() {
+function now(): Moment {
   return {
     monotonicMilliseconds: performance.now(),
     wallMilliseconds: Date.now(),

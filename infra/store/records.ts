@@ -280,6 +280,8 @@ export const runRecordSchema = z
         z.object({
           definition: definitionNameSchema,
           key: imageKeySchema,
+          /** As what it was to be published; runs of old do not say. */
+          channel: z.enum(imageTypes).optional(),
           /** Where it was to be published; runs of old do not say. */
           places: z
             .array(
@@ -297,6 +299,20 @@ export const runRecordSchema = z
   .readonly();
 /** What a stack's last `up` declared. */
 export type RunRecord = z.infer<typeof runRecordSchema>;
+/** An image that it declared. */
+export type DeclaredImage = RunRecord["images"][number];
+
+/** Whether a publication is what a run was to come to; its stack and place are the caller's to compare. Pure. */
+export function isDeclared(
+  { definition, key, channel }: DeclaredImage,
+  record: Pick<PublicationRecord, "definition" | "key" | "channel">,
+): boolean {
+  return (
+    record.definition.name === definition &&
+    record.key === key &&
+    (channel === undefined || record.channel === channel)
+  );
+}
 
 export const placeFailureRecordSchema = z
   .object({

@@ -205,10 +205,15 @@ has_pending_creates() {
 }
 
 # clear_pending_creates STACK: after a run that came to a good end, the creations that an earlier, killed run had
-# begun are done, but the engine would warn of them for ever. Asks it to forget them, and touches nothing else.
+# begun are done, or nobody wants them any more, but the engine would warn of them for ever. Removes what is left of those
+# that nobody wants, asks the engine to forget all of them, and touches nothing else.
 clear_pending_creates() {
   local stack="$1"
   has_pending_creates "$stack" || return 0
+  if grep --quiet --fixed-strings '"pulumi-nodejs:dynamic/platforms:' "$(name_state_file "$stack")"; then
+    # What could not be removed is tried again after the next run.
+    pulumi stack export --stack "$stack" | node "$LIBRARY/remove-abandoned.ts" || return 0
+  fi
   say "Clearing what a killed run had left pending; this run has done it."
   pulumi refresh --stack "$stack" --clear-pending-creates --yes --skip-preview \
     --target "urn:pulumi:$stack::$PROJECT_NAME::pulumi:pulumi:Stack::$PROJECT_NAME-$stack" >/dev/null

@@ -13,6 +13,7 @@ import {
   writeFile,
 } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Properties } from "./values.ts";
 
 export class ResourceFiles {
@@ -111,5 +112,22 @@ export class ResourceFiles {
 
   async isDown(subscription: string): Promise<boolean> {
     return existsSync(join(this.#directory, `${subscription}.down`));
+  }
+  /** Keeps back the answer to the next creation of a kind, such as `Gallery`; the function waits until it was made. */
+  async keepAnswerBack(kind: string): Promise<() => Promise<void>> {
+    await mkdir(this.#directory, { recursive: true });
+    const file = join(this.#directory, `${kind}.kept-back`);
+    await writeFile(file, "");
+    return async () => {
+      while (existsSync(file)) await sleep(20);
+    };
+  }
+
+  /** Never ends when the answer is kept back: whoever waits for it is killed. */
+  async answer(kind: string): Promise<void> {
+    const file = join(this.#directory, `${kind}.kept-back`);
+    if (!existsSync(file)) return;
+    await rm(file);
+    await new Promise(() => {});
   }
 }

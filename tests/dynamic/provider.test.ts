@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { expect, test } from "vitest";
-import { providerText } from "../../infra/dynamic/provider.ts";
+import { moduleOf, providerText } from "../../infra/dynamic/provider.ts";
 import { projectPath } from "../../infra/projectPaths.ts";
 
 const implementation = `export const implementation = {
@@ -79,4 +79,12 @@ test("a provider's text hands every call to the module that it names, in a direc
   } finally {
     await rm(top, { recursive: true, force: true });
   }
+});
+
+test("a provider's text says its module", () => {
+  expect(moduleOf(providerText("platforms/ec2/x.ts"))).toBe(
+    "platforms/ec2/x.ts",
+  );
+  expect(moduleOf("exports.handler = () => ({});")).toBeUndefined();
+  expect(moduleOf(undefined)).toBeUndefined();
 });

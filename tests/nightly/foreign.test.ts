@@ -100,7 +100,7 @@ describe.each(images)(
       const { output, exitCode } = await runScript(project, "up");
       if (obstacle !== undefined) {
         expect(exitCode).not.toBe(0);
-        expect(output).toContain(`a runner with the tag arch-${architecture}`);
+        expect(output).toContain(`a runner with the tag ${architecture}`);
         expect(await filesBelow(inProject("public"))).toEqual([]);
         return;
       }

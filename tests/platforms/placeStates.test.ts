@@ -100,6 +100,32 @@ describe("what a place has of an image", () => {
     expect(state).toMatchObject({ isCurrent: true, published: now });
   });
 
+  it("is not the version of the run while it is in another channel", () => {
+    const [image] = run.images;
+    const released = {
+      ...run,
+      images: [{ ...(image ?? expect.fail()), channel: "release" as const }],
+    };
+    const daily = publication(directory, now);
+    const records = (publications: PublicationRecord[]) => ({
+      ...{ publications, placeFailures: [], failures: [] },
+      builtAt: new Map(),
+    });
+    expect(placeStates(released, records([daily]))[0]).toMatchObject({
+      isCurrent: false,
+      published: { channel: "daily" },
+    });
+    const both = [daily, { ...daily, channel: "release" as const }];
+    expect(placeStates(released, records(both))[0]).toMatchObject({
+      isCurrent: true,
+      published: { channel: "release" },
+    });
+    // Runs of old do not say it.
+    expect(placeStates(run, records([daily]))[0]).toMatchObject({
+      isCurrent: true,
+    });
+  });
+
   it("is verified when files were put there, or what is there was compared", () => {
     const files = [{ path: "a", sizeBytes: 1, sha512: "0".repeat(128) }];
     const verification = {

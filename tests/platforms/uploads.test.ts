@@ -1,6 +1,24 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, it } from "vitest";
-import { inTurn } from "../../infra/platforms/uploads.ts";
+import {
+  inTurn as inAnyTurn,
+  type Turn,
+  watched,
+} from "../../infra/platforms/uploads.ts";
+
+/** Files, whose pieces are asked for. */
+function inTurn<T>(
+  atOnce: number,
+  chunks: AsyncIterable<Buffer>,
+  send: (chunks: AsyncIterable<Buffer>) => Promise<T>,
+  patienceSeconds?: number,
+): Promise<T> {
+  return inAnyTurn(
+    atOnce,
+    (turn) => send(watched(chunks, turn)),
+    patienceSeconds,
+  );
+}
 
 async function* pieces(count: number): AsyncGenerator<Buffer> {
   for (let index = 0; index < count; index++) yield Buffer.from([index]);
@@ -49,4 +67,22 @@ it("gives the turn of what does not move to another, and has it back when it fai
   stuck.reject(new Error("it broke"));
   await expect(hanging).rejects.toThrow("it broke");
   expect(await inTurn(1, pieces(1), drain)).toBe(1);
+});
+
+it("keeps the turn of a disk for as long as its blocks move", async () => {
+  const events: string[] = [];
+  const blocks = async ({ moved }: Turn) => {
+    for (let block = 0; block < 5; block++) {
+      await sleep(100);
+      moved();
+    }
+    events.push("sent");
+  };
+  const disk = inAnyTurn(1, blocks, 0.25);
+  await inTurn(1, pieces(1), async (chunks) => {
+    events.push("next");
+    return drain(chunks);
+  });
+  await disk;
+  expect(events).toEqual(["sent", "next"]);
 });

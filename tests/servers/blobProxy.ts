@@ -14,6 +14,8 @@ import type { AddressInfo } from "node:net";
 export type Fault =
   /** An answer that is not Azurite's, which hears nothing of the call. */
   | { readonly kind: "answer"; readonly status: number; readonly code: string }
+  /** It is heard, and that is all. */
+  | { readonly kind: "silent" }
   /** Azurite does it, and its answer gets lost. */
   | { readonly kind: "lose" }
   /** One bit of what is sent is another one. */
@@ -99,6 +101,7 @@ export class BlobProxy implements AsyncDisposable {
     const body = Buffer.concat(await incoming.toArray());
     if (method === "PUT" && comp === "page") this.sentBytes += body.length;
     const fault = this.#faultOf(call);
+    if (fault?.kind === "silent") return;
     if (fault?.kind === "meanwhile") await fault.act();
     if (fault?.kind === "corrupt") body[0] = (body[0] ?? 0) ^ 1;
     const refused =

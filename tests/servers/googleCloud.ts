@@ -19,6 +19,7 @@ import { buffer } from "node:stream/consumers";
 import { gunzipSync } from "node:zlib";
 import { startCloudStorage } from "./cloudStorage.ts";
 import type { LocalServer } from "./localServer.ts";
+import { emptyRange } from "./strictCloudStorage.ts";
 
 /** What befalls a call. */
 export type Fault =
@@ -30,6 +31,8 @@ export type Fault =
       readonly status: number;
       readonly reason: string;
     }
+  /** It is heard, and that is all. */
+  | { readonly kind: "silent" }
   /** It is done, and its answer gets lost. */
   | { readonly kind: "lose" }
   /** Something else happens before it is done. */
@@ -64,7 +67,8 @@ interface Session {
   readonly path: string;
   /** There must be no object at its end. */
   readonly isAbsent: boolean;
-  receivedBytes: number;
+  /** What was said when all had arrived, and is said again to who asks; the emulator has forgotten by then. */
+  end?: Answer;
 }
 
 interface Binding {
@@ -294,6 +298,7 @@ export class GoogleCloud implements AsyncDisposable {
       return;
     }
     const body = await buffer(incoming);
+    if (fault?.kind === "silent") return;
     if (fault?.kind === "first") await fault.act();
     if (fault?.kind === "answer") {
       send(response, refusal(fault.status, fault.reason, "Not today."));
@@ -351,7 +356,7 @@ export class GoogleCloud implements AsyncDisposable {
         const answer = await this.#forward(incoming, body);
         const session = new URL(answer.headers?.location ?? this.url);
         this.#sessions.set(session.searchParams.get("upload_id") ?? "", {
-          ...{ path, isAbsent, receivedBytes: 0 },
+          ...{ path, isAbsent },
         });
         return answer;
       }
@@ -362,10 +367,7 @@ export class GoogleCloud implements AsyncDisposable {
             headers["content-range"] ?? "",
           ) ?? [];
         const isLast = from === undefined || Number(to) + 1 === Number(all);
-        // The emulator knows no question after an upload whose size nobody has said.
-        if (session && headers["content-range"] === "bytes */*") {
-          return piecesUpTo(session.receivedBytes);
-        }
+        if (from === undefined && session?.end) return session.end;
         this.sentBytes += body.length;
         if (!isLast && body.length % chunkUnit !== 0) {
           return refusal(400, "invalid", "Not a multiple of 256 KiB.");
@@ -374,8 +376,7 @@ export class GoogleCloud implements AsyncDisposable {
           await this.#requireGeneration(session.path, "0");
         }
         const answer = await this.#forward(incoming, body);
-        if (session && answer.status < 400)
-          session.receivedBytes += body.length;
+        if (session && answer.status === 200) session.end = answer;
         return answer;
       }
     } else if (wanted !== null) {
@@ -418,7 +419,9 @@ export class GoogleCloud implements AsyncDisposable {
         Object.entries(answer.headers).filter(
           (entry): entry is [string, string] =>
             typeof entry[1] === "string" &&
-            !["transfer-encoding", "connection"].includes(entry[0]),
+            !["transfer-encoding", "connection"].includes(entry[0]) &&
+            // Cloud Storage names no range of an upload of which nothing has arrived.
+            !(entry[0] === "range" && entry[1] === emptyRange),
         ),
       ),
     };
@@ -696,12 +699,6 @@ function json(status: number, value: object): Answer {
 function refusal(status: number, reason: string, message: string): Answer {
   const errors = [{ reason, message, domain: "global" }];
   return json(status, { error: { code: status, message, errors } });
-}
-
-/** What has arrived of an upload that goes on. */
-function piecesUpTo(bytes: number): Answer {
-  const range = bytes === 0 ? {} : { range: `bytes=0-${bytes - 1}` };
-  return { status: 308, body: "", headers: range };
 }
 
 function send(response: ServerResponse, { status, body, headers }: Answer) {

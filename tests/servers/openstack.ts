@@ -159,13 +159,13 @@ export class OpenstackCloud implements AsyncDisposable {
     return made.application_credential.id;
   }
 
-  /** All images, of every project, hidden or not. */
+  /** All images, of every project, hidden or not: so many as Glance tells at once (`api_limit_max`). */
   async images(): Promise<readonly Record<string, unknown>[]> {
     const found = await Promise.all(
       [false, true].map(async (hidden) => {
         const { images } = (await this.admin(
           "GET",
-          `${this.glanceUrl}/v2/images?visibility=all&os_hidden=${hidden}`,
+          `${this.glanceUrl}/v2/images?visibility=all&os_hidden=${hidden}&limit=1000`,
         )) as { images: Record<string, unknown>[] };
         return images;
       }),

@@ -12,6 +12,9 @@ import {
   type ProxyRule,
 } from "./apiProxy.ts";
 
+/** What the emulator says where nothing is. */
+export const emptyRange = "bytes=0-0";
+
 /** What is looked at in an object's metadata. */
 interface ObjectResource {
   readonly generation: string;
@@ -76,7 +79,7 @@ export class StrictCloudStorage implements ProxyRule {
     if (isStart && !/"crc32c":"[^"]+"/.test(call.body.toString("latin1"))) {
       return cloudStorageError(400, "invalid", "There is no checksum.");
     }
-    const answer = withMicroseconds(await forward(call));
+    const answer = withoutEmptyRange(withMicroseconds(await forward(call)));
     if (answer === "cut") return answer;
     if (answer.status === 404) return missing;
     if (action !== "GetObject" || answer.status >= 300) return answer;
@@ -111,6 +114,13 @@ function resourceIn(answer: ApiAnswer): ObjectResource | undefined {
   return answer === "cut" || answer.status >= 300
     ? undefined
     : (JSON.parse(answer.body.toString()) as ObjectResource);
+}
+
+/** Of an upload of which nothing has arrived, Cloud Storage names no range. */
+function withoutEmptyRange(answer: ApiAnswer): ApiAnswer {
+  if (answer === "cut" || answer.headers.range !== emptyRange) return answer;
+  const { range: _, ...headers } = answer.headers;
+  return { ...answer, headers };
 }
 
 /** Generations are microseconds, which fit into a number; those of the emulator, nanoseconds, do not. */

@@ -27,11 +27,6 @@ async function fileWith(sizeBytes: number, places: readonly number[]) {
   return { path, content };
 }
 
-async function extentsOf(path: string) {
-  await using file = await open(path, "r");
-  return await dataExtents(file);
-}
-
 describe("the data of a file", () => {
   it.each<[string, number, number[], [number, number][]]>([
     ["nothing in an empty file", 0, [], []],
@@ -49,10 +44,24 @@ describe("the data of a file", () => {
     ["an end that is no grain", grain + 7, [grain + 6], [[grain, 7]]],
   ])("is %s", async (_what, size, places, expected) => {
     const { path } = await fileWith(size, places);
-    expect(await extentsOf(path)).toEqual(
+    expect(await dataExtents(path)).toEqual(
       expected.map(([start, bytes]) => ({ start, bytes })),
     );
   });
+});
+
+it("has no data where the file system keeps nothing", async () => {
+  const path = join(directory, "large");
+  await using file = await open(path, "w");
+  await file.write("x", 3 * grain + 4096);
+  await file.write("x", 3 * grain + 3 * 4096);
+  await file.write("x", 2 ** 40);
+  await file.truncate(2 ** 40 + 5);
+  // A terabyte of zeros would take minutes to read.
+  expect(await dataExtents(path)).toEqual([
+    { start: 3 * grain, bytes: grain },
+    { start: 2 ** 40, bytes: 5 },
+  ]);
 });
 
 describe("a copy", () => {

@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { execa } from "execa";
 import type { Definition } from "../../definitions/definition.ts";
 import { UserError } from "../../errors.ts";
-import { isNative, runnerTag } from "../nativeArchitecture.ts";
+import { isNative } from "../nativeArchitecture.ts";
 
 /** Programs of a build, and the Debian package that has each. */
 const programs: Readonly<Record<string, string>> = {
@@ -110,7 +110,7 @@ async function requireArchitecture({
     `${name} cannot be built here, as this machine cannot run ${architecture} programs: ${stderr.trim()}. ` +
       "Install an emulator (apt-get install qemu-user-static); before Linux 6.7 the machine has to register it as well " +
       "(apt-get install binfmt-support). " +
-      `Or build it on a runner with the tag ${runnerTag(architecture)}.`,
+      `Or build it on a runner with the tag ${architecture}.`,
   );
 }
 

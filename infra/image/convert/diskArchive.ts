@@ -66,7 +66,7 @@ export async function* diskTar({
 }: Pick<RawImage, "path" | "epochSeconds">): AsyncGenerator<Buffer> {
   await using disk = await open(path, "r");
   const { size } = await disk.stat();
-  const extents = await dataExtents(disk);
+  const extents = await dataExtents(path);
   const fields = {
     name: member,
     mode: 0o644,

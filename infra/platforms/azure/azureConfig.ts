@@ -57,6 +57,14 @@ const targetSchema = z
         resourceGroup: resourceGroup
           .optional()
           .describe("That of the gallery when left out"),
+        uploads: z
+          .int()
+          .positive()
+          .max(20)
+          .default(2)
+          .describe(
+            "How many disks are sent to the account and read back at once",
+          ),
       })
       .describe("Where disks are kept as blobs"),
     gallery: z

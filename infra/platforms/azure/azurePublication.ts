@@ -74,6 +74,9 @@ export class AzurePublication extends pulumi.ComponentResource {
       {
         ...{ stack, store, key, label, definition, channel, place },
         ...{ version, sha256, access: blobAccessOf(target) },
+        atOnce: {
+          ...{ inPlace: target.storage.uploads, inAll: image.uploads.atOnce },
+        },
       },
       { parent: this, dependsOn: [...image.files, ...image.checks] },
     );

@@ -10,6 +10,7 @@ import {
   ResourceManager,
   usualManager,
 } from "../../azure/resourceManager.ts";
+import { exportedStack, providerOf } from "../exportedStack.ts";
 import { galleryId, tagNames } from "./azureNames.ts";
 
 /** Something that was asked for. */
@@ -19,26 +20,6 @@ export interface AskedForResource {
   /** Those that it was to carry; nothing without all of them is touched. */
   readonly tags: Readonly<Record<string, string>>;
 }
-
-const resourceSchema = z.looseObject({
-  urn: z.string(),
-  id: z.string().optional(),
-  type: z.string(),
-  provider: z.string().optional(),
-  inputs: z.record(z.string(), z.unknown()).default({}),
-});
-
-/** What of `pulumi stack export` matters here. */
-const deploymentSchema = z.object({
-  deployment: z
-    .object({
-      resources: z.array(resourceSchema).default([]),
-      pending_operations: z
-        .array(z.object({ type: z.string(), resource: resourceSchema }))
-        .default([]),
-    })
-    .nullish(),
-});
 
 const providerSchema = z.object({
   subscriptionId: z.string(),
@@ -64,16 +45,15 @@ const types = /^azure-native:compute:Gallery(Image|ImageVersion)?$/;
 export function askedForResources(
   exported: unknown,
 ): readonly AskedForResource[] {
-  const { deployment } = deploymentSchema.parse(exported);
-  const resources = deployment?.resources ?? [];
-  const known = new Set(resources.flatMap(({ id }) => id?.toLowerCase() ?? []));
-  return (deployment?.pending_operations ?? [])
-    .flatMap(({ type, resource }) => {
-      if (type !== "creating" || !types.test(resource.type)) return [];
-      const provider = resources.find(
-        ({ urn, id }) => `${urn}::${id}` === resource.provider,
-      );
-      // Without its provider, which goes with the last resource of a place, nobody can look.
+  const stack = exportedStack(exported);
+  const known = new Set(
+    stack.resources.flatMap(({ id }) => id?.toLowerCase() ?? []),
+  );
+  return stack.pendingCreates
+    .flatMap((resource) => {
+      if (!types.test(resource.type)) return [];
+      const provider = providerOf(resource, stack);
+      // Without its provider nobody can look.
       const settings = providerSchema.safeParse(provider?.inputs);
       const inputs = inputsSchema.safeParse(resource.inputs);
       if (!settings.success || !inputs.success) return [];

@@ -11,7 +11,9 @@ import type { Implementation } from "../../dynamic/provider.ts";
 import { PublicationError, StoreError, WrongCopyError } from "../../errors.ts";
 import { openStore, storeDifference } from "../../store/openStore.ts";
 import type { Verification } from "../../store/records.ts";
+import { dataExtents } from "../../store/sparseFile.ts";
 import type { Sha256 } from "../../store/store.ts";
+import { inTurn } from "../uploads.ts";
 import {
   type BlobOwner,
   blobName,
@@ -20,7 +22,7 @@ import {
 } from "./azureNames.ts";
 import { type FoundBlob, PageBlobApi } from "./pageBlobApi.ts";
 import { missingPuts, pageBytes, putsOf, totalBytes } from "./pagePlan.ts";
-import { dataOfFile, sendPages, sha256OfPages } from "./pageTransfer.ts";
+import { sendPages, sha256OfPages } from "./pageTransfer.ts";
 
 /** Which disk, and where to. */
 export interface PageBlobInputs extends BlobOwner {
@@ -33,6 +35,8 @@ export interface PageBlobInputs extends BlobOwner {
   readonly sha256: string;
   /** Without credentials: those are found when they are needed. */
   readonly access: BlobAccess;
+  /** How many are made at once: in the account, and of all disks and files that are sent anywhere. */
+  readonly atOnce: { readonly inPlace: number; readonly inAll: number };
 }
 
 /** The blob. */
@@ -46,13 +50,13 @@ export interface PageBlobOutputs extends PageBlobInputs {
   readonly problems: readonly string[];
 }
 
-/** Pulumi starts all at once: those that go to one account share a line, and a slow account holds up no other. */
-const uploadsPerAccount = 2;
+/** Pulumi starts all at once: those that go to one account wait for each other, and a slow account holds up no other. */
 const limits = new Map<string, LimitFunction>();
 
-function limitOf({ account, endpoint }: BlobAccess): LimitFunction {
+function limitOf({ access, atOnce }: PageBlobInputs): LimitFunction {
+  const { account, endpoint } = access;
   const name = JSON.stringify([account, endpoint]);
-  const limit = limits.get(name) ?? pLimit(uploadsPerAccount);
+  const limit = limits.get(name) ?? pLimit(atOnce.inPlace);
   limits.set(name, limit);
   return limit;
 }
@@ -75,10 +79,9 @@ export function pageBlobs(
     new PageBlobApi(inputs.access, nameOf(inputs), retries);
 
   const provide = (inputs: PageBlobInputs, known?: PageBlobOutputs) =>
-    limitOf(inputs.access)(() =>
-      withBlobLock(inputs, () =>
-        new Provision(inputs, known, apiOf(inputs)).run(),
-      ),
+    // Who waits for a lock takes no turn: another process may have it for hours.
+    withBlobLock(inputs, () =>
+      limitOf(inputs)(() => new Provision(inputs, known, apiOf(inputs)).run()),
     );
 
   return {
@@ -247,11 +250,13 @@ class Provision {
   }
 
   async #send(path: string, claimed: FoundBlob): Promise<number> {
-    const puts = putsOf(await dataOfFile(path));
+    const puts = putsOf(await dataExtents(path));
     const missing = missingPuts(puts, await this.#api.ranges());
     const bytes = totalBytes(missing);
-    this.#tell(`sending ${Math.ceil(bytes / 1024 ** 2)} MiB`);
-    await sendPages(this.#api, claimed, path, missing);
+    await inTurn(this.#inputs.atOnce.inAll, ({ moved }) => {
+      this.#tell(`sending ${Math.ceil(bytes / 1024 ** 2)} MiB`);
+      return sendPages(this.#api, claimed, path, missing, moved);
+    });
     return bytes;
   }
 

@@ -3,29 +3,25 @@
 import { createHash, type Hash, hash } from "node:crypto";
 import { type FileHandle, open } from "node:fs/promises";
 import { setImmediate as turn } from "node:timers/promises";
-import { dataExtents, type Extent } from "../../store/sparseFile.ts";
+import type { Extent } from "../../store/sparseFile.ts";
 import type { FoundBlob, PageBlobApi } from "./pageBlobApi.ts";
 import { joined, putBytes, putsOf } from "./pagePlan.ts";
 
 /** So many pieces are under way at a time: more are no faster on one line, and each takes 4 MiB of memory. */
 export const atOnce = 8;
 
-/** The parts of a file that are not all zeros, in order. */
-export async function dataOfFile(path: string): Promise<readonly Extent[]> {
-  await using file = await open(path, "r");
-  return await dataExtents(file);
-}
-
 /**
  * Sends parts of a file, in order.
  *
  * @param claimed whose turn it is
+ * @param moved called when a piece was sent
  */
 export async function sendPages(
   api: PageBlobApi,
   claimed: FoundBlob,
   path: string,
   puts: readonly Extent[],
+  moved: () => void = () => {},
 ): Promise<void> {
   await using file = await open(path, "r");
   const waiting = puts.values();
@@ -37,6 +33,7 @@ export async function sendPages(
       const data = buffer.subarray(0, put.bytes);
       await readFully(file, data, put.start);
       await api.put(put, data, hash("md5", data, "buffer"), claimed);
+      moved();
     }
   };
   const senders = Array.from({ length: Math.min(atOnce, puts.length) }, () =>

@@ -1,8 +1,8 @@
 /** Which blocks of a disk make up its snapshot. */
 
 import { open } from "node:fs/promises";
-import type { Extent } from "../../store/sparseFile.ts";
-import { keptExtents, reliedExtents } from "./diskUse.ts";
+import { type Extent, keptExtents } from "../../store/sparseFile.ts";
+import { reliedExtents } from "./diskUse.ts";
 import { blockBytes, blockCount, type ZeroBlocks } from "./snapshotRequest.ts";
 
 /** What is known of a disk. */

@@ -1,8 +1,6 @@
 /** Which parts of a disk somebody relies on, whatever they hold: see docs/decisions/0016-blocks-of-zeros.md. */
 
 import type { FileHandle } from "node:fs/promises";
-import { execa } from "execa";
-import { z } from "zod";
 import type { Extent } from "../../store/sparseFile.ts";
 import { readAt } from "./diskReading.ts";
 import { ext4UsedExtents } from "./ext4Use.ts";
@@ -52,26 +50,4 @@ async function partitionsOf(file: FileHandle): Promise<Extent[] | undefined> {
         bytes: (last - first + 1) * sectorBytes,
       };
     });
-}
-
-const mapSchema = z.array(
-  z.object({ start: z.int(), length: z.int(), data: z.boolean() }),
-);
-
-/**
- * The parts of a file that its file system keeps; between them are holes, which read as zeros.
- *
- * @throws execa's error when qemu-img cannot tell.
- */
-export async function keptExtents(path: string): Promise<Extent[]> {
-  const { stdout } = await execa("qemu-img", [
-    "map",
-    ...["-f", "raw"],
-    "--output=json",
-    path,
-  ]);
-  return mapSchema
-    .parse(JSON.parse(stdout))
-    .filter(({ data }) => data)
-    .map(({ start, length }) => ({ start, bytes: length }));
 }

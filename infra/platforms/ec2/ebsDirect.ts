@@ -246,6 +246,7 @@ class Upload {
         const percent = Math.floor((at * 100) / plan.length);
         await this.#put(snapshotId, index, block, digest, percent, stop.signal);
         progress.add(blockBytes);
+        this.#request.moved?.();
       }
     };
     try {

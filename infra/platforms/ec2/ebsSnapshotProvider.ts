@@ -8,7 +8,7 @@ import {
   DeleteTagsCommand,
   type Snapshot,
 } from "@aws-sdk/client-ec2";
-import pLimit from "p-limit";
+import pLimit, { type LimitFunction } from "p-limit";
 import { type AwsAccess, isAnotherPlace } from "../../aws/access.ts";
 import { checkAccount } from "../../aws/account.ts";
 import type {
@@ -22,6 +22,7 @@ import { sha256OfFile } from "../../store/digest.ts";
 import { openStore } from "../../store/openStore.ts";
 import type { Verification } from "../../store/records.ts";
 import type { Sha256 } from "../../store/store.ts";
+import { inTurn } from "../uploads.ts";
 import { checkNameIsFree } from "./amis.ts";
 import { type MethodName, snapshotMethods } from "./snapshotMethods.ts";
 import type {
@@ -73,6 +74,8 @@ export interface EbsSnapshotInputs {
   readonly amiName: string;
   /** More tags, of the user's. */
   readonly tags?: Readonly<Record<string, string>> | undefined;
+  /** How many are made at once: in the region, and of all disks and files that are sent anywhere. */
+  readonly atOnce: { readonly inPlace: number; readonly inAll: number };
 }
 
 /** The snapshot; none while there is no image. */
@@ -94,8 +97,15 @@ type Published = EbsSnapshotInputs & {
 /** Whoever holds the lock may be sending a disk of many GiB over a slow line. */
 const lockPatienceSeconds = 6 * 3600;
 
-/** Pulumi starts all at once: each of them has blocks in memory, and they share a line. */
-const atOneTime = pLimit(3);
+/** Pulumi starts all at once: those that go to one region wait for each other, and a slow one holds up no other. */
+const limits = new Map<string, LimitFunction>();
+
+function limitOf({ access, atOnce }: EbsSnapshotInputs): LimitFunction {
+  const name = JSON.stringify(access);
+  const limit = limits.get(name) ?? pLimit(atOnce.inPlace);
+  limits.set(name, limit);
+  return limit;
+}
 
 export const implementation: Implementation<
   EbsSnapshotInputs,
@@ -174,7 +184,7 @@ async function provide(
   await checkAccount(inputs.access);
   // Who waits for a lock takes no turn: another process may have it for hours.
   return withLock(inputs, () =>
-    atOneTime(() => new Provision(inputs, known).run()),
+    limitOf(inputs)(() => new Provision(inputs, known).run()),
   );
 }
 
@@ -193,7 +203,7 @@ class Provision {
   }
 
   async run(): Promise<EbsSnapshotOutputs> {
-    const { access, amiName, method } = this.#inputs;
+    const { access, amiName, method, atOnce } = this.#inputs;
     const identity = identityTags(this.#inputs);
     const found = await snapshotsWithTags(this.#ec2, identity);
     const ids = found.map(({ SnapshotId }) => SnapshotId ?? "");
@@ -204,9 +214,9 @@ class Provision {
     const way = await snapshotMethods[method]();
     const adopted = await this.#adopt(request, way, found);
     if (adopted !== undefined) return adopted;
-    const { snapshotId, volumeSizeGiB, sentBytes } = await way.make(
-      request,
-      this.#tell,
+    const { snapshotId, volumeSizeGiB, sentBytes } = await inTurn(
+      atOnce.inAll,
+      ({ moved }) => way.make({ ...request, moved }, this.#tell),
     );
     const verification = await this.#verify(request, way, snapshotId);
     return this.#finished({

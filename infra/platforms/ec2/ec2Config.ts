@@ -68,6 +68,12 @@ const targetSchema = awsAccessSchema.extend({
     .optional()
     .describe("Encrypts the snapshots; encrypted AMIs cannot be public"),
   share: shareSchema,
+  uploads: z
+    .int()
+    .positive()
+    .max(20)
+    .default(2)
+    .describe("How many disks are sent to the region and read back at once"),
 });
 
 export const ec2ConfigSchema = z

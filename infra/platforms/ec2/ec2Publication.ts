@@ -92,7 +92,7 @@ export class Ec2Publication extends pulumi.ComponentResource {
       tags,
     };
     const access = accessOf(target);
-    const { method, encryption } = target;
+    const { method, encryption, uploads } = target;
     const { zeroBlocks, readBack } = config;
 
     const snapshot =
@@ -104,6 +104,7 @@ export class Ec2Publication extends pulumi.ComponentResource {
               ...{ place, method, zeroBlocks, readBack, amiName },
               tags: config.tags,
               definition: definition.name,
+              atOnce: { inPlace: uploads, inAll: image.uploads.atOnce },
               ...(encryption === undefined ? {} : { encryption }),
             },
             { parent: this, dependsOn: [...image.checks] },

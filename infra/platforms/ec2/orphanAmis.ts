@@ -11,6 +11,7 @@ import {
 import { z } from "zod";
 import type { AwsAccess } from "../../aws/access.ts";
 import { checkAccount } from "../../aws/account.ts";
+import { exportedStack, providerOf } from "../exportedStack.ts";
 import { imagesOfName, rootSnapshotId } from "./amis.ts";
 import { type Ec2Caller, ec2Caller, findSnapshot } from "./snapshots.ts";
 import { apiTags, carriesTags, tagNames } from "./tags.ts";
@@ -49,26 +50,6 @@ function jsonList<T>(item: z.ZodType<T>) {
     .default([]);
 }
 
-const resourceSchema = z.looseObject({
-  urn: z.string(),
-  id: z.string().optional(),
-  type: z.string(),
-  provider: z.string().optional(),
-  inputs: z.record(z.string(), z.unknown()).default({}),
-});
-
-/** What of `pulumi stack export` matters here. */
-const deploymentSchema = z.object({
-  deployment: z
-    .object({
-      resources: z.array(resourceSchema).default([]),
-      pending_operations: z
-        .array(z.object({ type: z.string(), resource: resourceSchema }))
-        .default([]),
-    })
-    .nullish(),
-});
-
 const amiSchema = z.object({
   name: z.string(),
   tags: z.record(z.string(), z.string()),
@@ -78,25 +59,20 @@ const amiSchema = z.object({
 /**
  * The AMIs that a run had begun to create when it was killed. Pure.
  *
- * Pulumi goes on to name what a killed run had begun, also after a later run has made it: what the state has meanwhile
- * is not touched.
+ * What the state has meanwhile is not touched.
  *
  * @param exported what `pulumi stack export` gives
  */
 export function askedForAmis(exported: unknown): readonly AskedForAmi[] {
-  const { deployment } = deploymentSchema.parse(exported);
-  const resources = deployment?.resources ?? [];
-  const knownIds = resources
+  const stack = exportedStack(exported);
+  const knownIds = stack.resources
     .filter(({ type }) => types.includes(type))
     .flatMap(({ id }) => id ?? []);
-  const pending = deployment?.pending_operations ?? [];
-  return pending.flatMap(({ type, resource }) => {
-    const provider = resources.find(
-      ({ urn, id }) => `${urn}::${id}` === resource.provider,
-    );
+  return stack.pendingCreates.flatMap((resource) => {
+    const provider = providerOf(resource, stack);
     const ami = amiSchema.safeParse(resource.inputs);
-    const isAmi = type === "creating" && types.includes(resource.type);
-    // Without its provider, which goes with the last resource of a target, nobody can look.
+    const isAmi = types.includes(resource.type);
+    // Without its provider nobody can look.
     if (!isAmi || provider === undefined || !ami.success) return [];
     const { name, tags, sourceAmiId: sourceImageId } = ami.data;
     if (tags[tagNames.stack] === undefined) return [];

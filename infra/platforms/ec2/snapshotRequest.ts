@@ -39,6 +39,8 @@ export interface SnapshotRequest extends RawDisk {
   readonly encryption?: SnapshotEncryption | undefined;
   /** Whether zeros that a file system of the disk relies on are sent; only encrypted volumes tell the difference. */
   readonly zeroBlocks: ZeroBlocks;
+  /** Called when a piece of the disk was sent. */
+  readonly moved?: () => void;
 }
 
 /** See docs/decisions/0016-blocks-of-zeros.md. */

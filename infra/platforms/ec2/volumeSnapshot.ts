@@ -179,9 +179,10 @@ async function fillVolume(
     job.tell,
   );
   const target = { path, sizeBytes: sizeGiB * 1024 ** 3, isBlank: isNew };
-  const sentBytes = await writeDisk(job, target, plan, (bytes) =>
-    progress.add(bytes),
-  );
+  const sentBytes = await writeDisk(job, target, plan, (bytes) => {
+    progress.add(bytes);
+    job.moved?.();
+  });
   const command = new CreateTagsCommand({
     Resources: [volumeId],
     Tags: [{ Key: volumeTagNames.written, Value: job.content }],

@@ -1,19 +1,22 @@
 /** The object in a bucket that an image is made from: it is there for as long as that takes. */
 
 import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
 import { open } from "node:fs/promises";
-import { pipeline } from "node:stream/promises";
 import { CRC32C, type File, type FileMetadata } from "@google-cloud/storage";
 import { UserError, WrongCopyError } from "../../errors.ts";
 import type { GoogleAccess } from "../../google/access.ts";
-import { type StorageRetries, storageClient } from "../../google/clients.ts";
+import {
+  type StorageRetries,
+  storageClient,
+  usualRetries,
+} from "../../google/clients.ts";
 import {
   failureKind,
   googleFailure,
   googleStatus,
 } from "../../google/failures.ts";
-import { inTurn } from "../uploads.ts";
+import { sendResumably } from "../../google/resumableUpload.ts";
+import { inTurn, watched } from "../uploads.ts";
 
 /** What Cloud Storage says of an object. */
 export interface ObjectFacts {
@@ -38,12 +41,6 @@ export interface SourceDigests {
 }
 
 const mebibyte = 1024 ** 2;
-
-/**
- * Sent at once, and kept until the service has it, which is all that is in memory: a multiple of 256 KiB (resumable
- * uploads, chunks).
- */
-const chunkBytes = 8 * mebibyte;
 
 /** Reads a file once, in pieces. */
 export async function digestsOfSource(path: string): Promise<SourceDigests> {
@@ -77,18 +74,21 @@ export class SourceObject {
   readonly name: string;
   readonly #bucket: string;
   readonly #connect: () => Promise<File>;
+  readonly #retries: StorageRetries;
   #file: File;
 
   private constructor(
     bucket: string,
     file: File,
     connect: () => Promise<File>,
+    retries: StorageRetries,
   ) {
     this.name = file.name;
     this.url = `https://storage.googleapis.com/${bucket}/${file.name}`;
     this.#bucket = bucket;
     this.#file = file;
     this.#connect = connect;
+    this.#retries = retries;
   }
 
   /** @throws {UserError} when there are no credentials. */
@@ -96,14 +96,14 @@ export class SourceObject {
     access: GoogleAccess,
     bucket: string,
     name: string,
-    retries?: StorageRetries,
+    retries = usualRetries,
   ): Promise<SourceObject> {
     const connect = async () =>
       (await storageClient(access, retries)).bucket(bucket).file(name);
     const file = await connect().catch((error) => {
       throw googleFailure("let anybody in", `the bucket ${bucket}`, error);
     });
-    return new SourceObject(bucket, file, connect);
+    return new SourceObject(bucket, file, connect, retries);
   }
 
   /** What is there now. */
@@ -132,9 +132,18 @@ export class SourceObject {
     atOnce: number,
   ): Promise<ObjectFacts | undefined> {
     try {
+      const settings = {
+        // The service compares what it has got with what is said here, before there is an object.
+        metadata: {
+          contentType: "application/gzip",
+          ...{ crc32c: digests.crc32c, md5Hash: digests.md5 },
+          metadata: { ...metadata },
+        },
+        preconditionOpts: { ifGenerationMatch: 0 },
+      };
       await this.#asking((file) =>
-        inTurn(atOnce, piecesOf(path), (pieces) =>
-          send(file, pieces, digests, metadata),
+        sendResumably(file, path, settings, this.#retries, (pieces, send) =>
+          inTurn(atOnce, (turn) => send(watched(pieces, turn))),
         ),
       );
     } catch (error) {
@@ -181,40 +190,6 @@ export class SourceObject {
   #failure(task: string, error: unknown): Error {
     return googleFailure(task, `the bucket ${this.#bucket}`, error);
   }
-}
-
-/** A file from its beginning; it is opened when the first piece is asked for. */
-async function* piecesOf(path: string): AsyncGenerator<Buffer> {
-  yield* createReadStream(path, { highWaterMark: mebibyte });
-}
-
-/**
- * Sends a file where there is no object. The address of the upload is asked for first: whoever has it needs no other
- * credential, and the library gives none to servers that are not Google's.
- */
-async function send(
-  file: File,
-  pieces: AsyncIterable<Buffer>,
-  { crc32c, md5 }: SourceDigests,
-  metadata: Readonly<Record<string, string>>,
-): Promise<void> {
-  const settings = {
-    // The service compares what it has got with what is said here, before there is an object.
-    metadata: {
-      contentType: "application/gzip",
-      ...{ crc32c, md5Hash: md5, metadata: { ...metadata } },
-    },
-    preconditionOpts: { ifGenerationMatch: 0 },
-  };
-  const [uri] = await file.createResumableUpload(settings);
-  await pipeline(
-    pieces,
-    file.createWriteStream({
-      ...settings,
-      ...{ resumable: true, chunkSize: chunkBytes, validation: false },
-      ...{ uri, offset: 0 },
-    }),
-  );
 }
 
 /** Whether an object has a file's bytes. */

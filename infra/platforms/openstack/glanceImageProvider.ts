@@ -47,7 +47,7 @@ import { openStore, storeDifference } from "../../store/openStore.ts";
 import type { BuildRecord, Verification } from "../../store/records.ts";
 import type { Sha256, Store } from "../../store/store.ts";
 import { claimOfAnother } from "../claim.ts";
-import { inTurn } from "../uploads.ts";
+import { inTurn, watched } from "../uploads.ts";
 import {
   datedName,
   fileProperties,
@@ -459,9 +459,9 @@ class Provision {
       sha512: createHash("sha512"),
     };
     const chunks = chunksOf(path, Object.values(hashes));
-    await inTurn(this.#inputs.atOnce.inAll, chunks, (chunks) => {
+    await inTurn(this.#inputs.atOnce.inAll, (turn) => {
       this.#tell(`sending ${Math.ceil(sizeBytes / 1024 ** 2)} MiB`);
-      return this.#api.upload(id, { sizeBytes, chunks });
+      return this.#api.upload(id, { sizeBytes, chunks: watched(chunks, turn) });
     });
     return {
       sha256: hashes.sha256.digest("hex"),

@@ -87,6 +87,7 @@ function kindOf({
       await check(cloud, id, inputs);
       const resource = { ...inputs, provisioningState: "Succeeded" };
       await cloud.files.put(id, resource);
+      await cloud.files.answer(name);
       return { id, outputs: resource };
     },
 

@@ -118,7 +118,7 @@ describe("before a build starts", () => {
           `UserError: debian-13-tiny-arm64 cannot be built here, as this machine cannot run ${foreign.architecture} programs: ` +
             `/usr/lib/binfmt.d/${qemu}.conf is missing. Install an emulator (apt-get install qemu-user-static); ` +
             "before Linux 6.7 the machine has to register it as well (apt-get install binfmt-support). " +
-            `Or build it on a runner with the tag arch-${foreign.architecture}.`,
+            `Or build it on a runner with the tag ${foreign.architecture}.`,
         );
       },
     );

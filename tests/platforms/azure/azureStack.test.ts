@@ -4,9 +4,13 @@
  */
 
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { ContainerClient } from "@azure/storage-blob";
 import {
   afterAll,
@@ -18,6 +22,11 @@ import {
   it,
 } from "vitest";
 import { containerClient } from "../../../infra/azure/clients.ts";
+import type { ManagerSettings } from "../../../infra/azure/resourceManager.ts";
+import {
+  askedForResources,
+  removeOrphanResource,
+} from "../../../infra/platforms/azure/orphanResources.ts";
 import { listPublications } from "../../../infra/store/documents.ts";
 import type { BuildRecord } from "../../../infra/store/records.ts";
 import { azureStateVariable } from "../../doubles/azure/cloud.ts";
@@ -170,6 +179,66 @@ async function writes(): Promise<readonly string[]> {
 async function forget(): Promise<void> {
   proxy.reset();
   await resources.forgetCalls();
+}
+
+/** Runs until a call of blobs, and kills the engine there: what it had begun ends a little later. */
+async function killedAt(call: RegExp, when: { after: number }): Promise<void> {
+  let kill = () => {};
+  const act = async () => {
+    kill();
+    await sleep(2000);
+  };
+  proxy.fail(call, { kind: "meanwhile", act }, when);
+  const running = project.start(["up", "--yes"], env);
+  kill = running.kill;
+  await running.ended;
+  await project.run(["cancel", "--yes"], env);
+  proxy.reset();
+}
+
+/** Runs until something was made, and kills the engine before it hears of that. */
+async function killedAfter(kind: string): Promise<void> {
+  const made = await resources.keepAnswerBack(kind);
+  const running = project.start(["up", "--yes"], env);
+  await made();
+  running.kill();
+  await running.ended;
+  await project.run(["cancel", "--yes"], env);
+}
+
+/** Does what the next `scripts/up` does first. @returns the IDs of what was removed */
+async function orphansRemoved(
+  settings: ManagerSettings,
+): Promise<readonly string[]> {
+  const { output: state } = await project.run(["stack", "export"], env);
+  const removed: string[] = [];
+  for (const asked of askedForResources(JSON.parse(state))) {
+    if (await removeOrphanResource(asked, settings)) removed.push(asked.id);
+  }
+  return removed;
+}
+
+/** A Resource Manager that has the same resources as the stand-in for the plugin. */
+async function startManager(files: ResourceFiles) {
+  const server = createServer(async ({ method, url = "" }, response) => {
+    const { pathname: id } = new URL(url, "http://azure");
+    const found = await files.get(id);
+    if (method === "DELETE") await files.remove(id);
+    response
+      .writeHead(found === undefined ? 404 : 200)
+      .end(JSON.stringify(found ?? { error: { code: "ResourceNotFound" } }));
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const settings: ManagerSettings = {
+    endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    ...{ patienceSeconds: 5, pauseMilliseconds: 1 },
+    token: async () => "any",
+  };
+  return {
+    settings,
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+  };
 }
 
 describe("a stack that publishes to Azure", { timeout: 300_000 }, () => {
@@ -362,29 +431,71 @@ describe("a stack that publishes to Azure", { timeout: 300_000 }, () => {
     expect(await listPublications(project.store)).toEqual([]);
   });
 
-  it("goes on after it was killed in the middle of an upload", async () => {
+  it("goes on wherever it was killed, doubles nothing, and touches nothing of others", async () => {
     await configure();
     await prepare("20261121-0312");
-    let kill = () => {};
-    proxy.fail(
-      /^PUT page/,
-      {
-        kind: "meanwhile",
-        act: async () => {
-          kill();
-          await new Promise((resolve) => setTimeout(resolve, 2000));
-        },
-      },
-      { after: 1 },
-    );
-    const running = project.start(["up", "--yes"], env);
-    kill = running.kill;
-    await running.ended;
-    await project.run(["cancel", "--yes"], env);
+    const theirs = container.getPageBlobClient("europe/theirs.vhd");
+    await theirs.create(512);
+    const foreign = galleryOf("europe").replace(/debian$/, "theirs");
+    await resources.put(foreign, { galleryName: "theirs", tags: {} });
+    await using manager = await startManager(resources);
+    const others = { theirs: await theirs.getProperties() };
+
+    // Of the disk nothing is done meanwhile.
+    proxy.fail(/images/, { kind: "silent" }, { times: 1000 });
+    await killedAfter("Gallery");
+    expect(await orphansRemoved(manager.settings)).toEqual([
+      galleryOf("europe"),
+    ]);
+    await killedAfter("GalleryImage");
+    expect(await orphansRemoved(manager.settings)).toEqual([imageOf("europe")]);
     proxy.reset();
+    for (const call of [/^PUT images/, /^PUT page /, /^GET images/]) {
+      await killedAt(call, { after: 0 });
+      expect(await orphansRemoved(manager.settings)).toEqual([]);
+    }
+    await killedAt(/^PUT metadata /, { after: 0 });
+    await killedAfter("GalleryImageVersion");
+    expect(await orphansRemoved(manager.settings)).toEqual([
+      versionOf("europe", "0.20261121.312"),
+    ]);
     await up();
+
     expect(await versions("europe")).toEqual(["0.20261121.312"]);
-    expect(await blobs()).toHaveLength(1);
+    expect(await resources.below(galleryOf("europe"))).toHaveLength(2);
+    expect(await blobs()).toEqual([
+      ...[`europe/${image}-daily-20261121-0312`, "europe/theirs.vhd"],
+    ]);
+    expect(await listPublications(project.store)).toHaveLength(1);
+    expect(await one(foreign)).toMatchObject({ galleryName: "theirs" });
+    expect((await theirs.getProperties()).etag).toBe(others.theirs.etag);
+    await forget();
+    expect(await up()).toMatch(/\d+ unchanged/);
+    expect(await writes()).toEqual([]);
+  });
+
+  it("leaves nothing of an upload that was killed and that nobody goes on with", async () => {
+    await configure();
+    await prepare("20261120-0312");
+    await killedAt(/^PUT page/, { after: 1 });
+    expect(await blobs()).toEqual([`europe/${image}-daily-20261120-0312`]);
+    const theirs = container.getPageBlobClient("europe/theirs.vhd");
+    await theirs.create(512);
+    await prepareNext("20261121-0312");
+    await up();
+    const { output: state } = await project.run(["stack", "export"], env);
+    const remove = () =>
+      project.runScript("remove-abandoned.ts", [], { env, input: state });
+    expect(await remove()).toMatchObject({
+      exitCode: 0,
+      output: expect.stringContaining("nobody wants it any more"),
+    });
+    expect(await blobs()).toEqual([
+      ...[`europe/${image}-daily-20261121-0312`, "europe/theirs.vhd"],
+    ]);
+    expect((await remove()).exitCode).toBe(0);
+    await theirs.delete();
+    expect(await versions("europe")).toEqual(["0.20261121.312"]);
   });
 
   it("refuses a misspelt region before anything is touched", async () => {

@@ -4,8 +4,17 @@ import { randomBytes } from "node:crypto";
 import { mkdtemp, open, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { ContainerClient } from "@azure/storage-blob";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import {
+  afterAll,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  it,
+  vi,
+} from "vitest";
 import { containerClient } from "../../../infra/azure/clients.ts";
 import type {
   DefinitionName,
@@ -16,6 +25,7 @@ import {
   type PageBlobInputs,
   pageBlobs,
 } from "../../../infra/platforms/azure/pageBlobProvider.ts";
+import { inTurn } from "../../../infra/platforms/uploads.ts";
 import { DirectoryStore } from "../../../infra/store/directoryStore.ts";
 import {
   azuriteAccount,
@@ -81,6 +91,7 @@ beforeEach(async () => {
     place: "europe",
     sha256: await storeDisk(join(directory, `store${count}`)),
     access,
+    atOnce: { inPlace: 2, inAll: 8 },
   };
   proxy.reset();
 });
@@ -171,6 +182,26 @@ describe("a disk", { timeout: 60_000 }, () => {
       "takes disks of whole MiB",
     );
     expect(proxy.writes).toEqual([]);
+  });
+
+  it("waits for its turn among all that is sent anywhere", async () => {
+    const other = Promise.withResolvers<void>();
+    const sent = inTurn(1, () => other.promise);
+    const made = resource.create({
+      ...inputs,
+      atOnce: { inPlace: 1, inAll: 1 },
+    });
+    await vi.waitFor(
+      () =>
+        expect(proxy.calls).toContain(`GET pagelist images${count}/${name}`),
+      5000,
+    );
+    await sleep(300);
+    expect(puts()).toBe(0);
+    other.resolve();
+    await sent;
+    await made;
+    expect(await isTheDisk()).toBe(true);
   });
 
   it("goes on where an upload was cut off", async () => {

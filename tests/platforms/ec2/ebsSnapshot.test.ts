@@ -3,6 +3,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import {
   CreateTagsCommand,
   DeleteSnapshotCommand,
@@ -31,6 +32,7 @@ import {
 import { blockBytes } from "../../../infra/platforms/ec2/snapshotRequest.ts";
 import { apiTags, identityTags } from "../../../infra/platforms/ec2/tags.ts";
 import { verifyAmi } from "../../../infra/platforms/ec2/verifyAmi.ts";
+import { inTurn } from "../../../infra/platforms/uploads.ts";
 import type { Sha256 } from "../../../infra/store/store.ts";
 import { corruptAnswer, firstCalls, refuse } from "../../servers/awsFaults.ts";
 import { isCall, type ProxyRule } from "../../servers/awsProxy.ts";
@@ -114,6 +116,24 @@ test("a snapshot is made, tagged and proven, and stays as it is", async () => {
   expect(await snapshots()).toEqual([]);
   await implementation.delete(id, outputs);
   expect(await implementation.read(id, outputs)).toBeUndefined();
+});
+
+test("a disk waits for its turn among all that is sent anywhere", async () => {
+  const other = Promise.withResolvers<void>();
+  const sent = inTurn(1, () => other.promise);
+  const made = implementation.create(
+    inputs({ atOnce: { inPlace: 1, inAll: 1 } }),
+  );
+  await vi.waitFor(
+    () => expect(aws.proxy.count("ec2", "DescribeImages")).toBe(1),
+    10_000,
+  );
+  await sleep(300);
+  expect(aws.proxy.count("ebs", "StartSnapshot")).toBe(0);
+  other.resolve();
+  await sent;
+  const { id, outputs } = await made;
+  await implementation.delete(id, outputs);
 });
 
 test("an image that failed and was allowed to has none, and gets one later", async () => {

@@ -18,7 +18,9 @@ describe("EC2 in a stack's configuration", () => {
     const config = ec2ConfigSchema.parse({ targets: { east: { region } } });
     expect(config).toEqual({
       definitions: ["*-ec2-*"],
-      targets: { east: { region, method: "ebs-direct", share: "private" } },
+      targets: {
+        east: { region, method: "ebs-direct", share: "private", uploads: 2 },
+      },
       zeroBlocks: "send",
       readBack: "all",
       deprecateAfterDays: 730,

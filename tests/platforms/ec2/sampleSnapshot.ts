@@ -55,6 +55,7 @@ export function sampleInputs(
     readBack: "all",
     amiName: "debian-13-ec2-amd64-20261121-1",
     tags: { team: "images" },
+    atOnce: { inPlace: 3, inAll: 8 },
   };
 }
 

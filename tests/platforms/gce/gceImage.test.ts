@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import {
   afterAll,
   afterEach,
@@ -19,6 +20,7 @@ import {
   UserError,
   WrongCopyError,
 } from "../../../infra/errors.ts";
+import { removeAbandoned } from "../../../infra/platforms/abandoned.ts";
 import {
   type GceImageInputs,
   gceImages,
@@ -96,6 +98,11 @@ function writes(): readonly string[] {
   return cloud.calls.filter((call) => !call.startsWith("GET"));
 }
 
+/** How many uploads. */
+function begun(): number {
+  return writes().filter((call) => call.startsWith("POST upload/")).length;
+}
+
 describe("an image", () => {
   test("is made of the published file, in no family, and recorded", async () => {
     const wanted = await inputs();
@@ -171,6 +178,49 @@ describe("an image", () => {
     expect(cloud.imagesOf(project)).toMatchObject([
       { sourceSha256: wanted.sha256 },
     ]);
+  });
+
+  test("is sent on after the patience for one piece has passed, wherever servers fall silent", async () => {
+    const wanted = await inputs({}, 33 * mebibyte);
+    const hurried = gceImages({
+      ...impatience,
+      retries: { maxRetries: 4, totalTimeoutSeconds: 7, silenceSeconds: 3 },
+    });
+    const pieces = /^upload\/.*upload_id/;
+    cloud.fail("PUT", pieces, { kind: "cut", afterBytes: 3 * mebibyte });
+    cloud.fail("PUT", pieces, { kind: "done", act: () => sleep(1500) }, 5);
+    cloud.fail("PUT", pieces, { kind: "silent" });
+    const { outputs } = await hurried.create(wanted);
+    expect(cloud.imagesOf(project)).toMatchObject([
+      { id: outputs.imageId, sourceSha256: wanted.sha256 },
+    ]);
+    expect(begun()).toBe(1);
+    expect(cloud.sentBytes).toBeLessThan(43 * mebibyte);
+    await images.delete("", outputs);
+  });
+
+  test("is known to have arrived when the answer to its last piece gets lost", async () => {
+    const wanted = await inputs({}, 9 * mebibyte);
+    const pieces = /^upload\/.*upload_id/;
+    cloud.fail("PUT", pieces, { kind: "done", act: async () => {} });
+    cloud.fail("PUT", pieces, { kind: "lose" });
+    const { outputs } = await images.create(wanted);
+    expect(begun()).toBe(1);
+    expect(cloud.sentBytes).toBeLessThan(10 * mebibyte);
+    await images.delete("", outputs);
+  });
+
+  test("is sent anew, once, when its upload is forgotten", async () => {
+    const wanted = await inputs({}, 9 * mebibyte);
+    const forgotten = { kind: "answer", status: 410, reason: "gone" } as const;
+    cloud.fail("PUT", /^upload\/.*upload_id/, forgotten);
+    const { outputs } = await images.create(wanted);
+    expect(begun()).toBe(2);
+    await images.delete("", outputs);
+    cloud.reset();
+    cloud.fail("PUT", /^upload\/.*upload_id/, forgotten, 2);
+    await expect(images.create(wanted)).rejects.toThrow(PublicationError);
+    expect(begun()).toBe(2);
   });
 
   test("is made once where answers get lost or servers are busy", async () => {
@@ -301,17 +351,7 @@ describe("a killed process", () => {
     "at %s %s, %s: the next run makes it whole, once",
     async (method, path, kind) => {
       const wanted = await inputs();
-      const killed = Promise.withResolvers<void>();
-      cloud.fail(method, path, {
-        kind,
-        act: async () => {
-          child.kill("SIGKILL");
-          await once(child, "exit");
-          killed.resolve();
-        },
-      });
-      const child = createElsewhere(wanted, cloud.credentialsFile);
-      await killed.promise;
+      await killedAt(method, path, kind, wanted);
       const { outputs } = await images.create(wanted);
       expect(cloud.imagesOf(project)).toMatchObject([
         { id: outputs.imageId, status: "READY", sourceSha256: wanted.sha256 },
@@ -319,6 +359,39 @@ describe("a killed process", () => {
       expect(await images.read("", outputs)).toMatchObject({ problems: [] });
     },
   );
+
+  test("leaves what is removed when nobody goes on with it", async () => {
+    const wanted = await inputs();
+    await killedAt("POST", /global\/images\?/, "done", wanted);
+    const others = cloud.addImage(project, { name: "others" });
+    await cloud.putObject(bucket, "others/object", "theirs");
+    expect(cloud.imagesOf(project)).toHaveLength(2);
+    expect(await cloud.objectNames(bucket)).toHaveLength(2);
+    const module = "platforms/gce/gceImageProvider.ts";
+    await removeAbandoned({ module, inputs: { ...wanted } });
+    expect(cloud.imagesOf(project)).toEqual([others]);
+    expect(await cloud.objectNames(bucket)).toEqual(["others/object"]);
+    await cloud.removeObject(bucket, "others/object");
+  });
+
+  async function killedAt(
+    method: string,
+    path: RegExp,
+    kind: "first" | "done",
+    wanted: GceImageInputs,
+  ): Promise<void> {
+    const killed = Promise.withResolvers<void>();
+    cloud.fail(method, path, {
+      kind,
+      act: async () => {
+        child.kill("SIGKILL");
+        await once(child, "exit");
+        killed.resolve();
+      },
+    });
+    const child = createElsewhere(wanted, cloud.credentialsFile);
+    await killed.promise;
+  }
 });
 
 test("the memory that an upload takes does not grow with the file", async () => {

@@ -23,7 +23,7 @@ export const impatience: GceSettings = {
     longestPauseSeconds: 0.2,
     operationSeconds: 10,
   },
-  retries: { maxRetries: 4, totalTimeoutSeconds: 20 },
+  retries: { maxRetries: 4, totalTimeoutSeconds: 20, silenceSeconds: 10 },
 };
 
 export const bucket = "images-of-tests";

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pLimit from "p-limit";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { removeAbandoned } from "../../../infra/platforms/abandoned.ts";
 import { glanceImages } from "../../../infra/platforms/openstack/glanceImageProvider.ts";
 import { GlanceProxy } from "../../servers/glanceProxy.ts";
 import { OpenstackCloud } from "../../servers/openstack.ts";
@@ -34,6 +35,10 @@ const points: readonly Point[] = [
   point("describing", "PATCH", /./, "after"),
 ];
 
+const abandoned = point("abandoned", "PUT", /\/file$/, {
+  bytes: 4 * 1024 ** 2,
+});
+
 // Servers in Python take their time on a machine that has other work.
 vi.setConfig({ testTimeout: 240_000 });
 
@@ -47,7 +52,7 @@ beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), "killed-glance-"));
   cloud = await OpenstackCloud.start(directory);
   const clouds: Record<string, object> = {};
-  for (const { name } of points) {
+  for (const { name } of [...points, abandoned]) {
     const proxy = await GlanceProxy.start(cloud.glanceUrl);
     proxies.set(name, proxy);
     clouds[name] = cloud.entry({ image_endpoint_override: proxy.url });
@@ -92,6 +97,24 @@ test("whatever the point, the next run makes the image whole, and there is one",
     ]);
   });
   expect(await cloud.images()).toHaveLength(points.length);
+});
+
+test("an upload that nobody goes on with is removed, and nothing else", async () => {
+  const store = join(directory, "store");
+  const { name, method, path, when } = abandoned;
+  const build = await storeImage(store, { seed: name });
+  const place = { place: name, access: { cloud: name } };
+  const inputs = sampleInputs(store, build, place);
+  const before = await cloud.images();
+  await killedAt(method, path, when, name, () =>
+    createElsewhere(inputs, cloudsFile),
+  );
+  expect(await cloud.images()).toHaveLength(before.length + 1);
+  const module = "platforms/openstack/glanceImageProvider.ts";
+  await removeAbandoned({ module, inputs: { ...inputs } });
+  expect((await cloud.images()).map(({ id }) => id).sort()).toEqual(
+    before.map(({ id }) => id).sort(),
+  );
 });
 
 /** Starts a process and kills it at a point. */
