@@ -16,7 +16,7 @@ import { startMoto } from "../servers/moto.ts";
 const tokens = '{"merge-amd64":"glrt-of-a-test"}';
 const login = "login-of-the-machine";
 
-/** Answers by host and path, for those who send what the cloud wants to see. */
+/** Answers by host and path without escapes, for those who send what the cloud wants to see. */
 const answers: Readonly<
   Record<
     string,
@@ -35,7 +35,7 @@ const answers: Readonly<
       payload: { data: Buffer.from(tokens).toString("base64") },
     },
   },
-  "169.254.169.254/metadata/identity/oauth2/token?api-version=2018-02-01&client_id=an-identity&resource=https%3A%2F%2Fvault.azure.net":
+  "169.254.169.254/metadata/identity/oauth2/token?api-version=2018-02-01&client_id=an-identity&resource=https://vault.azure.net":
     {
       header: ["metadata", "true"],
       body: { access_token: login, token_type: "Bearer" },
@@ -56,7 +56,7 @@ beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), "tokens-"));
   moto = await startMoto(directory);
   clouds = createServer(({ headers, url }, response) => {
-    const found = answers[`${headers.host}${url}`];
+    const found = answers[decodeURIComponent(`${headers.host}${url}`)];
     const isGood = found && headers[found.header[0]] === found.header[1];
     const status = refusals > 0 ? 403 : isGood ? 200 : 400;
     refusals -= 1;
@@ -67,7 +67,7 @@ beforeAll(async () => {
   const programs = {
     // Every server is the one of the test, which knows no TLS.
     curl: `printf '%s\\n' "$*" >>${directory}/calls
-exec /usr/bin/curl --connect-to ::127.0.0.1:${port} "\${@/https:\\/\\//http:\\/\\/}"`,
+exec /usr/bin/curl --connect-to ::127.0.0.1:${port} "\${@/#https:\\/\\//http:\\/\\/}"`,
     aws: `printf '%s\\n' "$*" >>${directory}/calls
 exec /usr/bin/aws --endpoint-url ${moto.url} "$@"`,
     sleep: "exit 0",
