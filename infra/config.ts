@@ -21,6 +21,11 @@ import { ec2ConfigSchema } from "./platforms/ec2/ec2Config.ts";
 import { gceConfigSchema } from "./platforms/gce/gceConfig.ts";
 import { openstackConfigSchema } from "./platforms/openstack/openstackConfig.ts";
 import { uploadsConfigSchema } from "./platforms/uploads.ts";
+import {
+  hostProblems,
+  type RunnerHostsConfig,
+  runnerHostsConfigSchema,
+} from "./runners/runnerHostsConfig.ts";
 import { storeConfigSchema } from "./store/storeConfig.ts";
 
 /** apt takes these; a password in an address would end up in every image. */
@@ -56,6 +61,7 @@ const stackConfigSchema = z.strictObject({
   uploads: uploadsConfigSchema.prefault({}),
   azure: azureConfigSchema.optional(),
   gitlab: gitlabConfigSchema.optional(),
+  runnerHosts: runnerHostsConfigSchema.optional(),
   retention: z
     .strictObject({
       versions: z
@@ -91,13 +97,44 @@ const platformSections = [
   "openstack",
 ] as const;
 
-const stackConfig = stackConfigSchema.refine(
-  (config) => platformSections.some((name) => config[name] !== undefined),
+const stackConfig = stackConfigSchema
+  .refine(
+    (config) => platformSections.some((name) => config[name] !== undefined),
+    {
+      path: platformSections.slice(0, 1),
+      message: `is missing, and so is every other platform (${platformSections.slice(1).join(", ")}): say where images are published`,
+    },
+  )
+  .superRefine(refuseWrongHosts);
+
+const gitlabSections = {
+  gitlab: gitlabConfigSchema,
+  runnerHosts: runnerHostsConfigSchema.optional(),
+} as const;
+
+const gitlabStackConfig = z
+  .strictObject(gitlabSections)
+  .superRefine(refuseWrongHosts);
+
+/** The configuration of a stack that only declares GitLab, with or without the machines of its runners. */
+export type GitlabStackConfig = z.output<typeof gitlabStackConfig>;
+
+/** What only both sections together show. */
+function refuseWrongHosts(
   {
-    path: platformSections.slice(0, 1),
-    message: `is missing, and so is every other platform (${platformSections.slice(1).join(", ")}): say where images are published`,
+    gitlab,
+    runnerHosts,
+  }: {
+    readonly gitlab?: GitlabConfig | undefined;
+    readonly runnerHosts?: RunnerHostsConfig | undefined;
   },
-);
+  context: z.RefinementCtx,
+): void {
+  if (runnerHosts === undefined) return;
+  for (const { path, message } of hostProblems(runnerHosts, gitlab)) {
+    context.addIssue({ code: "custom", path: [...path], message });
+  }
+}
 
 /** A stack's configuration, with everything that it left out filled in. */
 export type StackConfig = z.output<typeof stackConfigSchema>;
@@ -148,7 +185,7 @@ export function parseAccountConfig(
 }
 
 /**
- * Checks what Pulumi has for a stack that only declares GitLab: whoever wants to keep its token and secrets from what publishes
+ * Checks what Pulumi has for a stack that only declares GitLab and its runners: whoever wants to keep its token and secrets from what publishes
  * images.
  *
  * @returns `undefined` for a stack that declares something else as well
@@ -157,11 +194,11 @@ export function parseAccountConfig(
 export function parseGitlabConfig(
   stack: string,
   values: ConfigValues,
-): GitlabConfig | undefined {
+): GitlabStackConfig | undefined {
   const own = ownValues(values);
-  if (Object.keys(own).join() !== "gitlab") return undefined;
-  const schema = z.strictObject({ gitlab: gitlabConfigSchema });
-  return checked(stack, schema, own).gitlab;
+  const isGitlabAlone =
+    "gitlab" in own && Object.keys(own).every((key) => key in gitlabSections);
+  return isGitlabAlone ? checked(stack, gitlabStackConfig, own) : undefined;
 }
 
 function checked<T>(

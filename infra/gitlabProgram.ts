@@ -11,23 +11,27 @@ import type { ProgramOutputs } from "./program.ts";
 const secretKeysVariable = "PULUMI_CONFIG_SECRET_KEYS";
 
 /**
- * Makes sure that nobody wrote a secret into the stack's file. Pulumi tells of the whole section only whether something in
+ * Makes sure that nobody wrote a secret into the stack's file. Pulumi tells of a whole section only whether something in
  * it is encrypted.
  *
+ * @param section name of it, without the project's
+ * @param fields paths of those in it that are secrets
  * @throws {UserError} naming the first field and how it gets encrypted.
  */
-export function requireEncrypted(config: GitlabConfig): void {
+export function requireEncrypted(
+  section: string,
+  fields: readonly string[],
+): void {
   const encrypted: unknown = JSON.parse(
     process.env[secretKeysVariable] ?? "[]",
   );
-  if (Array.isArray(encrypted) && encrypted.includes("cloud-images:gitlab")) {
-    return;
-  }
-  const [field] = secretFields(config);
+  const key = `cloud-images:${section}`;
+  if (Array.isArray(encrypted) && encrypted.includes(key)) return;
+  const [field] = fields;
   if (field === undefined) return;
   throw new UserError(
-    `Pulumi.${pulumi.getStack()}.yaml: cloud-images:gitlab.${field} is a secret, and stands there in clear. ` +
-      `Let Pulumi encrypt it: scripts/pulumi config set --stack ${pulumi.getStack()} --secret --path 'cloud-images:gitlab.${field}'`,
+    `Pulumi.${pulumi.getStack()}.yaml: ${key}.${field} is a secret, and stands there in clear. ` +
+      `Let Pulumi encrypt it: scripts/pulumi config set --stack ${pulumi.getStack()} --secret --path '${key}.${field}'`,
   );
 }
 
@@ -51,12 +55,14 @@ export function secretFields(config: GitlabConfig): readonly string[] {
 export interface DeclaredGitlab extends ProgramOutputs {
   /** See {@link Gitlab.runnerTokens}. */
   readonly runnerTokens: Gitlab["runnerTokens"];
+  /** See {@link Gitlab.runnerIds}. */
+  readonly runnerIds: Gitlab["runnerIds"];
 }
 
 /** Declares the projects and what belongs to them. */
 export function declareGitlab(config: GitlabConfig): DeclaredGitlab {
   const provider = gitlabProvider("gitlab", config);
-  const { image, release, runnerTokens } = new Gitlab("gitlab", {
+  const { image, release, runnerTokens, runnerIds } = new Gitlab("gitlab", {
     config,
     provider,
   });
@@ -69,7 +75,7 @@ export function declareGitlab(config: GitlabConfig): DeclaredGitlab {
   ]);
   return {
     summary: lines.apply((texts) => texts.join("\n")),
-    runnerTokens,
+    ...{ runnerTokens, runnerIds },
     end: pulumi.recover(lines, () => []),
   };
 }

@@ -11,6 +11,7 @@ import {
 import { StoreError, UserError } from "./errors.ts";
 import type { GitlabConfig } from "./gitlab/gitlabConfig.ts";
 import { declareImages, type ProgramOutputs } from "./program.ts";
+import type { RunnerHostsConfig } from "./runners/runnerHostsConfig.ts";
 import { leaveOutSdkDebugging } from "./sdkDebugging.ts";
 
 leaveOutSdkDebugging();
@@ -25,9 +26,11 @@ async function declare(): Promise<ProgramOutputs> {
       return declareAccount(account);
     }
     const gitlab = parseGitlabConfig(stack, values);
-    return gitlab === undefined
-      ? await declareAll(parseConfig(stack, values))
-      : await declareOnlyGitlab(gitlab);
+    if (gitlab === undefined) {
+      return await declareAll(parseConfig(stack, values));
+    }
+    const declareSide = await prepareGitlab(gitlab.gitlab, gitlab.runnerHosts);
+    return await declareSide();
   } catch (error) {
     const isForUser = error instanceof UserError || error instanceof StoreError;
     // A RunError is shown without a stack trace, which would say nothing to whoever can put it right.
@@ -35,28 +38,36 @@ async function declare(): Promise<ProgramOutputs> {
   }
 }
 
-async function declareOnlyGitlab(
-  config: GitlabConfig,
-): Promise<ProgramOutputs> {
-  const { declareGitlab, requireEncrypted } = await import(
-    "./gitlabProgram.ts"
-  );
-  requireEncrypted(config);
-  return declareGitlab(config);
-}
-
 /** Whatever may be wrong is found before the first of it is declared. */
 async function declareAll(config: StackConfig): Promise<ProgramOutputs> {
   if (config.gitlab === undefined) return declareImages(config);
-  const { declareGitlab, requireEncrypted } = await import(
-    "./gitlabProgram.ts"
-  );
-  requireEncrypted(config.gitlab);
+  const declareSide = await prepareGitlab(config.gitlab, config.runnerHosts);
   const images = await declareImages(config);
-  const gitlab = declareGitlab(config.gitlab);
+  const gitlab = await declareSide();
   return {
     summary: pulumi.interpolate`${images.summary}\n${gitlab.summary}`,
     end: pulumi.all([images.end, gitlab.end]),
+  };
+}
+
+/** Checks what is said of GitLab and its machines. What comes back declares both. */
+async function prepareGitlab(
+  config: GitlabConfig,
+  hosts: RunnerHostsConfig | undefined,
+): Promise<() => Promise<ProgramOutputs>> {
+  const { declareGitlab, requireEncrypted, secretFields } = await import(
+    "./gitlabProgram.ts"
+  );
+  requireEncrypted("gitlab", secretFields(config));
+  if (hosts === undefined) return async () => declareGitlab(config);
+  const { declareRunnerHosts, secretHostFields } = await import(
+    "./runnersProgram.ts"
+  );
+  requireEncrypted("runnerHosts", secretHostFields(hosts));
+  return async () => {
+    const { summary, end, ...gitlab } = declareGitlab(config);
+    const machines = await declareRunnerHosts(hosts, config, gitlab);
+    return { summary, end: pulumi.all([end, machines]) };
   };
 }
 

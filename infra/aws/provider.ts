@@ -5,7 +5,7 @@ import type * as pulumi from "@pulumi/pulumi";
 import type { AwsAccess } from "./access.ts";
 
 /** What another server than Amazon's stands for. */
-const services = ["ec2", "iam", "s3", "ssm", "sts"] as const;
+const services = ["autoscaling", "ec2", "iam", "s3", "ssm", "sts"] as const;
 
 /** The same settings as those of the SDK's clients (clients.ts). */
 export function awsProvider(

@@ -26,6 +26,8 @@ export class Gitlab extends pulumi.ComponentResource {
   readonly release: GitlabProject | undefined;
   /** What the machines of runners register with, by the names that the configuration has. Secrets. */
   readonly runnerTokens: ReadonlyMap<string, pulumi.Output<string>>;
+  /** What GitLab calls the runners, by the same names. */
+  readonly runnerIds: ReadonlyMap<string, pulumi.Output<string>>;
 
   constructor(
     name: string,
@@ -57,24 +59,26 @@ export class Gitlab extends pulumi.ComponentResource {
         noteToken,
       );
     }
+    const declared = Object.entries(runners).map(([title, runner]) => {
+      const { id, token } = new UserRunner(
+        `${name}-runner-${title}`,
+        {
+          ...runnerArgs(title, runner),
+          ...(runner.project === undefined
+            ? groupRunner(group)
+            : {
+                runnerType: "project_type",
+                projectId: this.#idOf(runner.project),
+              }),
+        },
+        child,
+      );
+      return { title, id, token: pulumi.secret(token) };
+    });
     this.runnerTokens = new Map(
-      Object.entries(runners).map(([title, runner]) => {
-        const { token } = new UserRunner(
-          `${name}-runner-${title}`,
-          {
-            ...runnerArgs(title, runner),
-            ...(runner.project === undefined
-              ? groupRunner(group)
-              : {
-                  runnerType: "project_type",
-                  projectId: this.#idOf(runner.project),
-                }),
-          },
-          child,
-        );
-        return [title, pulumi.secret(token)];
-      }),
+      declared.map(({ title, token }) => [title, token]),
     );
+    this.runnerIds = new Map(declared.map(({ title, id }) => [title, id]));
     this.registerOutputs({});
   }
 

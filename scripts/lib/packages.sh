@@ -43,14 +43,17 @@ as_root() {
   fi
 }
 
+read_package_lists() {
+  if [[ -n "${PACKAGE_LISTS_ARE_READ:-}" ]]; then return; fi
+  with_progress "Reading Debian's package lists" \
+    as_root apt-get -o DPkg::Lock::Timeout=300 update ||
+    fail "apt-get update failed. Put the machine's apt sources right and run this again."
+  PACKAGE_LISTS_ARE_READ=yes
+}
+
 install_packages() {
   require_root "to install Debian packages (apt-get install --no-install-recommends $*)"
-  if [[ -z "${PACKAGE_LISTS_ARE_READ:-}" ]]; then
-    with_progress "Reading Debian's package lists" \
-      as_root apt-get -o DPkg::Lock::Timeout=300 update ||
-      fail "apt-get update failed. Put the machine's apt sources right and run this again."
-    PACKAGE_LISTS_ARE_READ=yes
-  fi
+  read_package_lists
   with_progress "Installing Debian packages" \
     as_root env DEBIAN_FRONTEND=noninteractive \
     apt-get -o DPkg::Lock::Timeout=300 install --yes --no-install-recommends "$@" ||

@@ -19,6 +19,8 @@ TOOLS="$PROJECT/.tools"
 . "$LIBRARY/python.sh"
 # shellcheck source=scripts/lib/azurite.sh
 . "$LIBRARY/azurite.sh"
+# shellcheck source=scripts/lib/unpacked.sh
+. "$LIBRARY/unpacked.sh"
 
 # set_up LIST…: has everything ready that the package lists name, and Node, the engine and node_modules. The list azurite
 # has that server and nothing else.
@@ -35,8 +37,8 @@ set_up() {
   export PATH="$ENGINE_DIRECTORY:$NODE_DIRECTORY:$PATH"
 }
 
-# Fills MISSING_PACKAGES, and leaves NODE_DIRECTORY, ENGINE_DIRECTORY, NODE_MODULES, PYTHON_PROGRAMS, AZURITE or ID_RANGE
-# empty where they are missing.
+# Fills MISSING_PACKAGES, and leaves NODE_DIRECTORY, ENGINE_DIRECTORY, NODE_MODULES, PYTHON_PROGRAMS, AZURITE, UNPACKED or
+# ID_RANGE empty where they are missing.
 look_for_what_is_missing() {
   local list names lists=()
   for list in "$@"; do
@@ -51,13 +53,15 @@ look_for_what_is_missing() {
   if find_python_programs "$@"; then PYTHON_PROGRAMS="$TOOLS/python"; fi
   AZURITE=
   if find_azurite "$@"; then AZURITE="$TOOLS/azurite"; fi
+  UNPACKED=
+  if find_unpacked "$@"; then UNPACKED="$TOOLS/unpacked"; fi
   ID_RANGE="$(find_id_range)" || ID_RANGE=
 }
 
 is_anything_missing() {
   ((${#MISSING_PACKAGES[@]} > 0)) ||
     [[ -z "$NODE_DIRECTORY" || -z "$ENGINE_DIRECTORY" || -z "$NODE_MODULES" || -z "$PYTHON_PROGRAMS" ||
-      -z "$AZURITE" || -z "$ID_RANGE" ]]
+      -z "$AZURITE" || -z "$UNPACKED" || -z "$ID_RANGE" ]]
 }
 
 # describe_what_is_missing LIST…
@@ -87,6 +91,9 @@ describe_what_is_missing() {
   if [[ -z "$AZURITE" ]]; then
     printf '\n  in .tools/azurite: what scripts/packages/azurite/package-lock.json names'
   fi
+  if [[ -z "$UNPACKED" ]]; then
+    printf '\n  in .tools/unpacked: %s' "$(list_unpacked "$@" | paste --serial --delimiters ' ')"
+  fi
 }
 
 # Runs in a subshell: its lock and its temporary directories end with it. A second set-up of the same
@@ -111,6 +118,7 @@ install_what_is_missing() {
   if [[ -z "$ENGINE_DIRECTORY" ]]; then install_engine; fi
   if [[ -z "$PYTHON_PROGRAMS" ]]; then install_python_programs "$@"; fi
   if [[ -z "$AZURITE" ]]; then install_azurite; fi
+  if [[ -z "$UNPACKED" ]]; then install_unpacked "$@"; fi
 }
 
 # make_incoming: a new directory beside the tools, on the same file system, to be moved from in one step.

@@ -40,6 +40,8 @@ export class TestProgram implements AsyncDisposable {
     const directory = await mkdtemp(join(tmpdir(), "cloud-images-program-"));
     await mkdir(join(directory, "backend"));
     await symlink(projectPath("node_modules"), join(directory, "node_modules"));
+    // Where dynamic resources look for it, as if the program were that of the project.
+    await symlink(projectPath("infra/dynamic"), join(directory, "dynamic"));
     const files = {
       "Pulumi.yaml":
         "name: double\nmain: index.ts\nruntime:\n  name: nodejs\n  options:\n    typescript: false\n",

@@ -8,7 +8,7 @@ const least = { group: 42, image };
 function parse(gitlab: unknown) {
   return parseGitlabConfig("mine", {
     "cloud-images:gitlab": JSON.stringify(gitlab),
-  });
+  })?.gitlab;
 }
 
 /** With something in the image project. */

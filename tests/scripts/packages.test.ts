@@ -146,6 +146,22 @@ describe("the list of what will be installed", () => {
     expect(await find("azurite")).toBe(1);
   });
 
+  it("has packages that are not installed only where a list wants them, and again when it has changed", async () => {
+    const list = "scripts/packages/test.unpacked.txt";
+    const checkout = await makeCheckout({ [list]: "# a\ncloud-init   # b\n" });
+    const find = async (...lists: readonly string[]) =>
+      (await runBash(checkout, `find_unpacked ${lists.join(" ")}`)).exitCode;
+    expect(await find("up")).toBe(0);
+    expect(await find("up", "test")).toBe(1);
+    await runBash(
+      checkout,
+      'mkdir -p "$TOOLS/unpacked"; echo cloud-init >"$TOOLS/unpacked/installed"',
+    );
+    expect(await find("up", "test")).toBe(0);
+    await writeFiles(checkout, { [list]: "cloud-init\nsshd\n" });
+    expect(await find("test")).toBe(1);
+  });
+
   it("has node_modules again when package-lock.json has changed", async () => {
     const checkout = await makeCheckout({ "package-lock.json": "{}" });
     const stamp = `mkdir -p node_modules; hash_package_lock >node_modules/.installed-from`;

@@ -59,12 +59,12 @@ const resourceActions: Readonly<Record<string, readonly string[]>> = {
 /**
  * The actions that all calls in the sources below a directory need, each once, sorted.
  *
- * @param excluded a directory that other credentials run
+ * @param excluded directories that other credentials run
  * @throws for a resource of @pulumi/aws of which the calls are not known.
  */
 export async function neededActions(
   directory: string,
-  excluded: string,
+  excluded: readonly string[],
 ): Promise<readonly string[]> {
   const entries = await readdir(directory, {
     recursive: true,
@@ -73,7 +73,7 @@ export async function neededActions(
   const files = entries
     .filter((entry) => entry.isFile() && entry.name.endsWith(".ts"))
     .map(({ parentPath, name }) => join(parentPath, name))
-    .filter((path) => !path.startsWith(excluded));
+    .filter((path) => !excluded.some((each) => path.startsWith(each)));
   const texts = await Promise.all(files.map((path) => readFile(path, "utf8")));
   return [...new Set(texts.flatMap(actionsOf))].sort();
 }

@@ -33,10 +33,11 @@ const scope: PublishingScope = {
   bucket: { name: "team-images", prefix: "store" },
 };
 
-const needed = await neededActions(
-  projectPath("infra"),
+// Accounts, and machines of runners, are declared by those who own them.
+const needed = await neededActions(projectPath("infra"), [
   projectPath("infra/aws/account"),
-);
+  projectPath("infra/runners"),
+]);
 
 describe("the release role", () => {
   test("may make every call that the code makes", () => {

@@ -15,6 +15,7 @@ import {
 } from "./identity.ts";
 import { amiCopyKind, amiKind } from "./images.ts";
 import { launchPermissionKind } from "./launchPermission.ts";
+import { machineKinds } from "./machines.ts";
 import { parameterKind } from "./parameter.ts";
 import { packageVersion, shapes } from "./shapes.ts";
 
@@ -37,5 +38,6 @@ await serve({
       openIdConnectProviderKind,
     ],
     ...bucketKinds,
+    ...machineKinds,
   ]),
 });

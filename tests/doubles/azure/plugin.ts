@@ -8,6 +8,7 @@ import { projectPath } from "../../../infra/projectPaths.ts";
 import { serve } from "../pluginServer.ts";
 import { AzureCloud } from "./cloud.ts";
 import { galleryKinds, shapes } from "./galleries.ts";
+import { machineKinds } from "./machines.ts";
 
 const { version } = JSON.parse(
   readFileSync(
@@ -22,5 +23,5 @@ await serve({
   configShape: shapes.ofResource("provider", "Provider"),
   connect: (config) => new AzureCloud(config),
   defaults: () => ({}),
-  kinds: new Map(galleryKinds),
+  kinds: new Map([...galleryKinds, ...machineKinds]),
 });

@@ -1,4 +1,7 @@
-/** Stands for the provider plugin of @pulumi/gcp: who may use an image, forwarded to what stands for Google Cloud. */
+/**
+ * Stands for the provider plugin of @pulumi/gcp: who may use an image, forwarded to what stands for Google Cloud, and
+ * machines, kept in files.
+ */
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -7,6 +10,7 @@ import { serve } from "../pluginServer.ts";
 import { DeclaredShapes, type Shape } from "../shapes.ts";
 import { GcpCloud } from "./cloud.ts";
 import { imageIamBindingKind } from "./imageIamBinding.ts";
+import { machineKinds } from "./machines.ts";
 
 const directory = projectPath("node_modules/@pulumi/gcp");
 const shapes = new DeclaredShapes(directory);
@@ -28,5 +32,6 @@ await serve({
         shapes.ofResource("compute/imageIamBinding", "ImageIamBinding"),
       ),
     ],
+    ...machineKinds(shapes),
   ]),
 });

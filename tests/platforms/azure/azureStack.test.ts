@@ -29,10 +29,8 @@ import {
 } from "../../../infra/platforms/azure/orphanResources.ts";
 import { listPublications } from "../../../infra/store/documents.ts";
 import type { BuildRecord } from "../../../infra/store/records.ts";
-import {
-  azureStateVariable,
-  ResourceFiles,
-} from "../../doubles/azure/cloud.ts";
+import { azureStateVariable } from "../../doubles/azure/cloud.ts";
+import { ResourceFiles } from "../../doubles/resourceFiles.ts";
 import type { Properties } from "../../doubles/values.ts";
 import { EngineProject } from "../../engineProject.ts";
 import {
