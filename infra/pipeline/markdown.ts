@@ -23,7 +23,7 @@ export function code(text: string): string {
   if (line === "") return "";
   return plainCode.test(line)
     ? `\`${line.trim()}\``
-    : `<code>${entities(line)}</code>`;
+    : `<code>${entities(line, /[^A-Za-z0-9 ,\u0080-\uffff-]/g)}</code>`;
 }
 
 /** A sentence: what is more than a plain word is set as code. */
@@ -48,7 +48,11 @@ export function prose(text: string): string {
 export function block(text: string): string {
   const lines = text.replaceAll("\r\n", "\n").replace(/\n+$/, "").split("\n");
   // Its first line stands beside the tag, and none of the others can be blank, at which HTML would end.
-  const shown = lines.map((line) => entities(visible(line)) || "&#32;");
+  const shown = lines.map(
+    (line) =>
+      // No markup is looked for in here but HTML's, and quick actions.
+      entities(visible(line), /[^A-Za-z0-9 .,:;()_\u0080-\uffff-]/g) || "&#32;",
+  );
   return `<pre><code>${shown.join("\n")}</code></pre>`;
 }
 
@@ -81,10 +85,7 @@ function oneLine(text: string): string {
   return visible(text.replace(/\s+/g, " ").trim());
 }
 
-/** Whatever is not a letter, digit or space of ASCII, or beyond ASCII, by its number: no parser takes that for markup. */
-function entities(text: string): string {
-  return text.replace(
-    /[^A-Za-z0-9 \u0080-\uffff]/g,
-    (character) => `&#${character.charCodeAt(0)};`,
-  );
+/** Characters that may be taken for markup by their numbers: no parser takes those for any. */
+function entities(text: string, markup: RegExp): string {
+  return text.replace(markup, (character) => `&#${character.charCodeAt(0)};`);
 }
