@@ -9,6 +9,9 @@ import {
 } from "./projectConfig.ts";
 import { variableKeySchema } from "./variableConfig.ts";
 
+/** Tells jobs of the release project which one the image project is. */
+export const imageProjectVariable = "CLOUD_IMAGES_IMAGE_PROJECT";
+
 /** Days that GitLab lets a token of a project live. */
 const longestTokenDays = 365;
 
@@ -118,9 +121,23 @@ export const gitlabConfigSchema = z
       complain(["noteToken", "in"], noRelease);
     }
     const declared = noteToken && config[noteToken.in]?.variables;
-    for (const { key, environment } of declared ?? []) {
-      if (key !== noteToken?.variable || environment !== "*") continue;
-      complain(["noteToken", "variable"], "is among the variables, too");
+    for (const [index, { key, environment }] of (declared ?? []).entries()) {
+      if (environment !== "*") continue;
+      if (key === noteToken?.variable) {
+        complain(["noteToken", "variable"], "is among the variables, too");
+      }
+      if (key === imageProjectVariable && noteToken?.in === "release") {
+        complain(
+          ["release", "variables", index, "key"],
+          "is declared with noteToken: take it out",
+        );
+      }
+    }
+    if (noteToken?.in === "release" && config.image.webhooks.notes) {
+      complain(
+        ["image", "webhooks", "notes"],
+        "is the name of the webhook that comes with noteToken: give it another one",
+      );
     }
     for (const [name, { project }] of Object.entries(runners)) {
       if (project === undefined && group === undefined) {

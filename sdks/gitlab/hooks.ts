@@ -1,4 +1,4 @@
-/** Webhooks. */
+/** Webhooks, and the tokens by which others start pipelines. */
 
 import {
   type ArgsOf,
@@ -70,3 +70,15 @@ export type ProjectHookArgs = ArgsOf<typeof projectHookShape>;
 
 /** An address that is called on a project's events. */
 export class ProjectHook extends resourceClass(projectHookShape) {}
+
+export const pipelineTriggerShape = shape(
+  "gitlab:index/pipelineTrigger:PipelineTrigger",
+  { description: text, project: text },
+  {},
+  { pipelineTriggerId: integer, token: text },
+  ["token"],
+);
+export type PipelineTriggerArgs = ArgsOf<typeof pipelineTriggerShape>;
+
+/** A token that starts pipelines of a project, and can do nothing else. */
+export class PipelineTrigger extends resourceClass(pipelineTriggerShape) {}

@@ -21,7 +21,12 @@ export {
   ProjectProtectedEnvironment,
   type ProjectProtectedEnvironmentArgs,
 } from "./environments.ts";
-export { ProjectHook, type ProjectHookArgs } from "./hooks.ts";
+export {
+  PipelineTrigger,
+  type PipelineTriggerArgs,
+  ProjectHook,
+  type ProjectHookArgs,
+} from "./hooks.ts";
 export { Project, type ProjectArgs } from "./project.ts";
 export {
   BranchProtection,
