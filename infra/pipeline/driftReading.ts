@@ -44,6 +44,9 @@ export interface DriftReport {
 
 /** Name of the group that a resource belongs to; none of those that stand for no thing. */
 export function groupOf(urn: string, places: PlaceNames): string | undefined {
+  const type = typeOfUrn(urn);
+  // A component is what its parts are.
+  if (type.startsWith("cloud-images:")) return undefined;
   const place = placeOf(urn, places);
   switch (place.kind) {
     case "stack":
@@ -59,10 +62,7 @@ export function groupOf(urn: string, places: PlaceNames): string | undefined {
     case "machine":
       return "machines";
     case "other":
-      // A component is what its parts are.
-      return typeOfUrn(urn).startsWith("cloud-images:")
-        ? undefined
-        : (typeOfUrn(urn).split(":")[0] ?? "others");
+      return type.split(":")[0] ?? "others";
   }
 }
 
@@ -220,8 +220,15 @@ export function unreachableGroups(
   const why = new Map<string, string>();
   for (const { urn, severity, text } of digest.diagnostics) {
     if (severity !== "error" || urn === undefined) continue;
-    const group = groupOf(urn, places);
-    if (group !== undefined && !why.has(group)) why.set(group, text);
+    // A provider that cannot be set up takes all with it that is reached by it.
+    const failed = typeOfUrn(urn).startsWith("pulumi:providers:")
+      ? digest.steps
+          .filter(({ provider }) => provider?.startsWith(`${urn}::`))
+          .map((step) => step.urn)
+      : [urn];
+    for (const group of failed.map((each) => groupOf(each, places))) {
+      if (group !== undefined && !why.has(group)) why.set(group, text);
+    }
   }
   const urns = [...new Set(digest.steps.map((step) => step.urn))];
   return new Map(

@@ -15,6 +15,8 @@ export type EngineState = z.output<typeof stateSchema>;
 const stepSchema = z.looseObject({
   op: z.string(),
   urn: z.string(),
+  /** URN and id of the provider that it is reached by. */
+  provider: z.string().optional(),
   oldState: stateSchema.optional(),
   newState: stateSchema.optional(),
   diffReasons: z.array(z.string()).nullish(),
