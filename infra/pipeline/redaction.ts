@@ -15,7 +15,7 @@ const shapes: readonly RegExp[] = [
   /\bAIza[\w-]{35}/g,
   /\bpul-[0-9a-f]{40}\b/g,
   // What Pulumi encrypted: useless without the passphrase, but nobody's business.
-  /\bv1:[A-Za-z0-9+/=]{8,}:[A-Za-z0-9+/=]{8,}(?::[A-Za-z0-9+/=]+)?/g,
+  /\bv1:[A-Za-z0-9+/=]{8,}(?::[A-Za-z0-9+/=]+)+/g,
   /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)/g,
 ];
 

@@ -1,5 +1,6 @@
 /** Where a resource belongs: to which image, to which place of it, and in which region that is. Pure. */
 
+import { architectures } from "../definitions/definition.ts";
 import type { EngineState } from "./engineDigest.ts";
 import { nameOfUrn, typeOfUrn } from "./engineDigest.ts";
 
@@ -43,9 +44,16 @@ export type ResourcePlace =
   | { readonly kind: "other" };
 
 const versionName = /^([a-z0-9][a-z0-9.-]*)-([0-9a-f]{12})$/;
-const publicationName = new RegExp(
-  `^([a-z0-9][a-z0-9.-]*?)(?:-([0-9a-f]{12}))?-(${platforms.join("|")})(?:-(.+))?$`,
-);
+/** A key, or else an architecture, ends the name of the definition, which may have a platform's in it. */
+const platformPart = `(${platforms.join("|")})(?:-(.+))?$`;
+const publicationName = [
+  new RegExp(`^([a-z0-9][a-z0-9.-]*)-([0-9a-f]{12})-${platformPart}`),
+  new RegExp(
+    `^([a-z0-9][a-z0-9.-]*-(?:${architectures.join("|")}))()-${platformPart}`,
+  ),
+  // What belongs to a place alone, such as a gallery, is named after it.
+  new RegExp(`^()()${platformPart}`),
+];
 
 /** Machines and groups of them, whoever rents them out. */
 const machineType =
@@ -74,30 +82,18 @@ export function placeOf(urn: string, places: PlaceNames): ResourcePlace {
     const part = /^[^-]+-(image|release|runner)\b/.exec(name)?.[1];
     return { kind: "gitlab", part: part ?? "gitlab" };
   }
-  // What belongs to a place alone, such as a gallery, is named after it.
-  const [, definition, key, platform, rest] = publicationName.exec(name) ?? [];
-  if (platform !== undefined) {
-    return {
-      kind: "publication",
-      version:
-        definition !== undefined && key !== undefined
-          ? { definition, key }
-          : undefined,
-      definition,
-      platform: platform as Platform,
-      place: knownPlace(rest, places[platform as Platform] ?? []),
-    };
-  }
-  const own = new RegExp(`^(${platforms.join("|")})(?:-(.+))?$`).exec(name);
-  if (own?.[1] !== undefined) {
-    const platform = own[1] as Platform;
-    return {
-      ...{ kind: "publication", platform },
-      ...{ version: undefined, definition: undefined },
-      place: knownPlace(own[2], places[platform] ?? []),
-    };
-  }
-  return { kind: "other" };
+  const match = publicationName
+    .map((each) => each.exec(name))
+    .find((found) => found !== null);
+  if (!match) return { kind: "other" };
+  const [, definition = "", key = "", platform, rest] = match;
+  return {
+    kind: "publication",
+    version: key === "" ? undefined : { definition, key },
+    definition: definition === "" ? undefined : definition,
+    platform: platform as Platform,
+    place: knownPlace(rest, places[platform as Platform] ?? []),
+  };
 }
 
 /** Names of places by platform. */
