@@ -61,6 +61,8 @@ export function groupOf(urn: string, places: PlaceNames): string | undefined {
       return place.part === "gitlab" ? "gitlab" : `gitlab ${place.part}`;
     case "machine":
       return "machines";
+    case "runner":
+      return "runners";
     case "other":
       return type.split(":")[0] ?? "others";
   }

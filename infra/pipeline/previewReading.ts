@@ -87,8 +87,7 @@ export function previewDocument(sources: PreviewSources): PreviewDocument {
       steps,
       short,
       (place) =>
-        place.kind === "other" ||
-        place.kind === "gitlab" ||
+        ["other", "gitlab", "runner"].includes(place.kind) ||
         (place.kind === "publication" && place.version === undefined),
     ),
     problems: problemsOf(sources).slice(0, 1000),

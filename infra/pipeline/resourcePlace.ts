@@ -39,6 +39,8 @@ export type ResourcePlace =
     }
   | { readonly kind: "gitlab"; readonly part: string }
   | { readonly kind: "machine" }
+  /** Whether a runner reports to GitLab. */
+  | { readonly kind: "runner" }
   | { readonly kind: "provider" }
   | { readonly kind: "stack" }
   | { readonly kind: "other" };
@@ -57,7 +59,7 @@ const publicationName = [
 
 /** Machines and groups of them, whoever rents them out. */
 const machineType =
-  /^(aws:ec2\/(instance|spotInstanceRequest|spotFleetRequest):|aws:autoscaling\/group:|gcp:compute\/(instance|instanceGroupManager|regionInstanceGroupManager):|azure-native:compute[\w/]*:(VirtualMachine|VirtualMachineScaleSet)$|cloud-images:runners:RunnerHost$)/;
+  /^(aws:ec2\/(instance|spotInstanceRequest|spotFleetRequest):|aws:autoscaling\/group:|gcp:compute\/(instance|instanceGroupManager|regionInstanceGroupManager):|azure-native:compute[\w/]*:(VirtualMachine|VirtualMachineScaleSet)$)/;
 
 /** What names the place of a platform ends with, in the order in which they are tried. */
 const suffixes =
@@ -78,6 +80,7 @@ export function placeOf(urn: string, places: PlaceNames): ResourcePlace {
     return version ? { kind: "image", version } : { kind: "other" };
   }
   if (machineType.test(type)) return { kind: "machine" };
+  if (type.endsWith("runners:RunnerHealth")) return { kind: "runner" };
   if (type.startsWith("gitlab:") || type.startsWith("cloud-images:gitlab:")) {
     const part = /^[^-]+-(image|release|runner)\b/.exec(name)?.[1];
     return { kind: "gitlab", part: part ?? "gitlab" };

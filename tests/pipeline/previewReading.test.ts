@@ -129,6 +129,11 @@ test.each([
   ["aws:autoscaling/group:Group", "merge-amd64", { kind: "machine" }],
   ["aws:ec2/instance:Instance", "release-amd64", { kind: "machine" }],
   ["pulumi:providers:aws", "aws-frankfurt", { kind: "provider" }],
+  [
+    "pulumi-nodejs:dynamic/runners:RunnerHealth",
+    "runner-merge-amd64-health",
+    { kind: "runner" },
+  ],
   ["aws:s3/bucket:Bucket", "something", { kind: "other" }],
 ])("%s %s is not", (type, name, expected) => {
   expect(placeOf(urn(type, name), regions.names)).toEqual(expected);

@@ -23,7 +23,7 @@ import {
 import { driftJunit, driftLines } from "../../../infra/pipeline/driftText.ts";
 import { GitlabClient } from "../../../infra/pipeline/gitlabClient.ts";
 
-const usage = `Usage: scripts/ci drift --stack STACK [--junit FILE]
+export const usage = `scripts/ci drift --stack STACK [--junit FILE]
 
 Compares everything that STACK has with what its state says, read-only, and writes FILE with a test case for each place. With
 ${noteTokenVariable} an issue of the image project is opened, brought up to date, or closed. The exit code is 1 where something is
@@ -33,13 +33,18 @@ const exitCodes = { clean: 0, drift: 1, unseen: 2 };
 
 /** @returns the exit code */
 export async function run(args: readonly string[]): Promise<number> {
-  const options = readOptions(args);
-  if (options === undefined) {
-    console.log(usage);
-    return 0;
+  const { values } = parseArgs({
+    args: [...args],
+    options: { stack: { type: "string" }, junit: { type: "string" } },
+  });
+  const { stack, junit } = values;
+  if (stack === undefined) {
+    throw new UserError(
+      "scripts/ci drift: --stack is missing. Run scripts/ci drift --help.",
+    );
   }
   try {
-    return await look(options.stack, options.junit);
+    return await look(stack, junit);
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     console.error(error.message);
@@ -113,25 +118,4 @@ function issueText(end: IssueEnd): string {
   return end.kind === "none"
     ? "No issue is open about it, and none is needed."
     : `Issue #${end.iid} was ${{ opened: "opened", reopened: "opened again", updated: "brought up to date", closed: "closed" }[end.kind]}.`;
-}
-
-function readOptions(args: readonly string[]) {
-  try {
-    const { values } = parseArgs({
-      args: [...args],
-      options: {
-        stack: { type: "string" },
-        junit: { type: "string" },
-        help: { type: "boolean", short: "h", default: false },
-      },
-    });
-    if (values.help) return undefined;
-    const { stack, junit } = values;
-    if (stack === undefined) throw new Error("--stack is missing.");
-    return { stack, junit };
-  } catch (error) {
-    throw new UserError(
-      `scripts/ci drift: ${(error as Error).message}\n${usage}`,
-    );
-  }
 }

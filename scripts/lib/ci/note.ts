@@ -25,8 +25,8 @@ import {
   previewFileName,
 } from "../../../infra/pipeline/previewDocument.ts";
 
-const usage = `Usage: scripts/ci note [--preview DIRECTORY]
-       scripts/ci note --from-webhook [--job NAME] [--artifact PATH]
+export const usage = `scripts/ci note [--preview DIRECTORY]
+scripts/ci note --from-webhook [--job NAME] [--artifact PATH]
 
 Writes the note on a merge request from the ${previewFileName} in DIRECTORY (default: preview), or brings it up to date. In a pipeline of
 a merge request that has no ${noteTokenVariable} it leaves that to the release project, whose pipeline a webhook starts: there,
@@ -35,14 +35,18 @@ pipeline that TRIGGER_PAYLOAD tells of.`;
 
 /** @returns the exit code */
 export async function run(args: readonly string[]): Promise<number> {
-  const options = readOptions(args);
-  if (options === undefined) {
-    console.log(usage);
-    return 0;
-  }
-  return options["from-webhook"]
-    ? writeFromWebhook(options.job, options.artifact)
-    : writeFromJob(options.preview);
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      preview: { type: "string", default: "preview" },
+      "from-webhook": { type: "boolean", default: false },
+      job: { type: "string", default: "preview" },
+      artifact: { type: "string", default: `preview/${previewFileName}` },
+    },
+  });
+  return values["from-webhook"]
+    ? writeFromWebhook(values.job, values.artifact)
+    : writeFromJob(values.preview);
 }
 
 /** In a pipeline of the merge request itself. */
@@ -132,24 +136,4 @@ function told(iid: number, end: NoteEnd): number {
   }[end.kind];
   console.log(text);
   return 0;
-}
-
-function readOptions(args: readonly string[]) {
-  try {
-    const { values } = parseArgs({
-      args: [...args],
-      options: {
-        preview: { type: "string", default: "preview" },
-        "from-webhook": { type: "boolean", default: false },
-        job: { type: "string", default: "preview" },
-        artifact: { type: "string", default: `preview/${previewFileName}` },
-        help: { type: "boolean", short: "h", default: false },
-      },
-    });
-    return values.help ? undefined : values;
-  } catch (error) {
-    throw new UserError(
-      `scripts/ci note: ${(error as Error).message}\n${usage}`,
-    );
-  }
 }

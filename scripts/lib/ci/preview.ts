@@ -12,7 +12,7 @@ import {
   previewFileName,
 } from "../../../infra/pipeline/previewDocument.ts";
 
-const usage = `Usage: scripts/ci preview --stack STACK [--into DIRECTORY] [--builds DIRECTORY]
+export const usage = `scripts/ci preview --stack STACK [--into DIRECTORY] [--builds DIRECTORY]
 
 Previews STACK, read-only, and writes ${previewFileName} and ${noteFileName} into DIRECTORY (default: preview). Where the state of
 STACK or its passphrase is not at hand, it previews the same images against an empty state, and says so. --builds names artifacts of
@@ -20,12 +20,20 @@ builds, whose packages are compared with those of the builds before. The exit co
 
 /** @returns the exit code */
 export async function run(args: readonly string[]): Promise<number> {
-  const options = readOptions(args);
-  if (options === undefined) {
-    console.log(usage);
-    return 0;
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      stack: { type: "string" },
+      into: { type: "string", default: "preview" },
+      builds: { type: "string" },
+    },
+  });
+  const { stack, into, builds } = values;
+  if (stack === undefined) {
+    throw new UserError(
+      "scripts/ci preview: --stack is missing. Run scripts/ci preview --help.",
+    );
   }
-  const { stack, into, builds } = options;
   const document = await preparePreview(stack, builds, process.env);
   const directory = resolve(into);
   await mkdir(directory, { recursive: true });
@@ -41,26 +49,4 @@ export async function run(args: readonly string[]): Promise<number> {
     if (severity === "error") console.error(text);
   }
   return document.isComplete ? 0 : 1;
-}
-
-function readOptions(args: readonly string[]) {
-  try {
-    const { values } = parseArgs({
-      args: [...args],
-      options: {
-        stack: { type: "string" },
-        into: { type: "string", default: "preview" },
-        builds: { type: "string" },
-        help: { type: "boolean", short: "h", default: false },
-      },
-    });
-    if (values.help) return undefined;
-    const { stack } = values;
-    if (stack === undefined) throw new Error("--stack is missing.");
-    return { ...values, stack };
-  } catch (error) {
-    throw new UserError(
-      `scripts/ci preview: ${(error as Error).message}\n${usage}`,
-    );
-  }
 }
