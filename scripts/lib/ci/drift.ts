@@ -3,7 +3,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { parseArgs } from "node:util";
-import { GitlabError, UserError } from "../../../infra/errors.ts";
+import { GitlabError, StoreError, UserError } from "../../../infra/errors.ts";
 import {
   gitlabAccessOf,
   imageProjectOf,
@@ -46,19 +46,33 @@ export async function run(args: readonly string[]): Promise<number> {
   try {
     return await look(stack, junit);
   } catch (error) {
-    if (!(error instanceof UserError)) throw error;
+    const isForUser = error instanceof UserError || error instanceof StoreError;
+    if (!isForUser) throw error;
     console.error(error.message);
+    await writeJunit(junit, unseen(stack, error.message));
     return exitCodes.unseen;
   }
+}
+
+/** Nothing was seen of it at all. */
+function unseen(stack: string, why: string): DriftReport {
+  const nothing = { resources: 0, drifted: [], pending: 0 };
+  return { stack, groups: [{ name: "stack", ...nothing, unreachable: why }] };
+}
+
+async function writeJunit(
+  path: string | undefined,
+  report: DriftReport,
+): Promise<void> {
+  if (path === undefined) return;
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, driftJunit(report, new Date().toISOString()));
 }
 
 async function look(stack: string, junit: string | undefined): Promise<number> {
   const report = await lookForDrift(stack, process.env);
   const lookedAt = new Date().toISOString();
-  if (junit !== undefined) {
-    await mkdir(dirname(junit), { recursive: true });
-    await writeFile(junit, driftJunit(report, lookedAt));
-  }
+  await writeJunit(junit, report);
   console.log(driftText(report));
   const code = hasDrift(report)
     ? exitCodes.drift
