@@ -221,7 +221,7 @@ test("a look that fails is no drift", { timeout: 300_000 }, async () => {
   expect(broken.exitCode).toBe(2);
   expect(broken.output).toContain("image-definitions/more.yaml:1");
   expect(broken.junit).toMatch(
-    /tests="1" failures="0" errors="1"[^]*image-definitions\/more.yaml:1/,
+    /tests="1" failures="0" errors="1"[\s\S]*image-definitions\/more.yaml:1/,
   );
   expect(images.issues[0]?.state).toBe("opened");
 });
