@@ -9,6 +9,9 @@ import {
 } from "./projectConfig.ts";
 import { variableKeySchema } from "./variableConfig.ts";
 
+/** Has the token for notes, unless the configuration says another variable. */
+export const noteTokenVariable = "CLOUD_IMAGES_NOTE_TOKEN";
+
 /** Tells jobs of the release project which one the image project is. */
 export const imageProjectVariable = "CLOUD_IMAGES_IMAGE_PROJECT";
 
@@ -17,7 +20,7 @@ const longestTokenDays = 365;
 
 const noteTokenSchema = z
   .strictObject({
-    variable: variableKeySchema.default("CLOUD_IMAGES_NOTE_TOKEN"),
+    variable: variableKeySchema.default(noteTokenVariable),
     in: z
       .enum(["image", "release"])
       .default("image")

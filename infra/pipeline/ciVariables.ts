@@ -1,13 +1,13 @@
 /** What GitLab tells a job of its pipeline, and what ours are given: the one place that reads those variables. */
 
 import { UserError } from "../errors.ts";
-import { imageProjectVariable } from "../gitlab/gitlabConfig.ts";
+import {
+  imageProjectVariable,
+  noteTokenVariable,
+} from "../gitlab/gitlabConfig.ts";
 import type { Environment } from "./enginePreview.ts";
 import type { GitlabAccess } from "./gitlabClient.ts";
 import type { NoteContext } from "./noteText.ts";
-
-/** Has the token that writes notes and issues; the name is the default of cloud-images:gitlab.noteToken.variable. */
-export const noteTokenVariable = "CLOUD_IMAGES_NOTE_TOKEN";
 
 /** A variable that has a value. */
 function variable(env: Environment, name: string): string | undefined {

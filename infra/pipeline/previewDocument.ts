@@ -4,7 +4,7 @@
  */
 
 import { z } from "zod";
-import { GitlabError } from "../errors.ts";
+import { GitlabError, PreviewError } from "../errors.ts";
 
 /** The form below. Another number is refused: both jobs run the same commit, or ones that are close. */
 export const documentFormat = 1;
@@ -15,6 +15,9 @@ export const longestDocumentBytes = 4 * 1024 * 1024;
 /** Files of the directory that a preview writes. */
 export const previewFileName = "preview.json";
 export const noteFileName = "note.md";
+
+/** Messages, of the engine, the program and providers. */
+export const mostProblems = 100;
 
 const nameText = z.string().regex(/^[a-z0-9][a-z0-9.-]{0,199}$/);
 const keyText = z.string().regex(/^[0-9a-f]{12}$/);
@@ -112,11 +115,38 @@ export const previewDocumentSchema = z.strictObject({
   packages: z.array(packagesSchema).max(20_000),
   machines: z.array(resourceSchema).max(5000),
   others: z.array(resourceSchema).max(50_000),
-  problems: z.array(problemSchema).max(1000),
+  problems: z.array(problemSchema).max(mostProblems),
 });
 
 /** See {@link previewDocumentSchema}. */
 export type PreviewDocument = z.output<typeof previewDocumentSchema>;
+
+/** A document's file. What has no room is left out, packages first, and said to be. */
+export function documentText(document: PreviewDocument): string {
+  const smaller: readonly Partial<PreviewDocument>[] = [
+    {},
+    { packages: [] },
+    { packages: [], others: [] },
+    { packages: [], others: [], explanations: [], publications: [] },
+  ];
+  const texts = smaller.map((changes, index) => {
+    const text =
+      "Parts of this preview have no room in its document and are left out, packages first.";
+    const problems =
+      index === 0
+        ? document.problems
+        : [{ severity: "warning" as const, text }, ...document.problems];
+    return () =>
+      `${JSON.stringify({ ...document, ...changes, problems: problems.slice(0, mostProblems) }, undefined, 1)}\n`;
+  });
+  for (const text of texts) {
+    const made = text();
+    if (Buffer.byteLength(made) <= longestDocumentBytes) return made;
+  }
+  throw new PreviewError(
+    `The preview of ${document.stack} is longer than ${longestDocumentBytes} bytes, whatever is left out of it. Preview a stack with fewer definitions.`,
+  );
+}
 
 /**
  * Reads a document that somebody else wrote.

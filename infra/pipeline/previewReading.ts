@@ -6,6 +6,7 @@ import { nameOfUrn, typeOfUrn } from "./engineDigest.ts";
 import {
   type Change,
   documentFormat,
+  mostProblems,
   type PackageDifference,
   type PreviewDocument,
 } from "./previewDocument.ts";
@@ -90,7 +91,7 @@ export function previewDocument(sources: PreviewSources): PreviewDocument {
         ["other", "gitlab", "runner"].includes(place.kind) ||
         (place.kind === "publication" && place.version === undefined),
     ),
-    problems: problemsOf(sources).slice(0, 1000),
+    problems: problemsOf(sources).slice(0, mostProblems),
   };
 }
 

@@ -6,6 +6,8 @@ import {
   noteText,
 } from "../../infra/pipeline/noteText.ts";
 import {
+  documentText,
+  longestDocumentBytes,
   type PreviewDocument,
   parsePreviewDocument,
 } from "../../infra/pipeline/previewDocument.ts";
@@ -299,4 +301,26 @@ test("a document of another form, or too long a one, is refused without a word o
   expect(changed({ more: "/close" })).not.toContain("/close");
   expect(changed({ stack: "@all\n/close" })).toMatch(/stack is not/);
   expect(refusal(" ".repeat(5 * 1024 * 1024))).toMatch(/longer than/);
+});
+
+test("a document that has no room for all packages says so, and can be read", () => {
+  const [difference] = sampleDocument.packages;
+  const changes = Array.from({ length: 20_000 }, (_, index) => ({
+    name: `package-${index}-${"x".repeat(200)}`,
+    from: "1",
+  }));
+  const text = documentText({
+    ...sampleDocument,
+    packages: [
+      { ...(difference as (typeof sampleDocument.packages)[number]), changes },
+    ],
+  });
+  expect(Buffer.byteLength(text)).toBeLessThanOrEqual(longestDocumentBytes);
+  const document = parsePreviewDocument(text, "preview.json");
+  expect(document.packages).toEqual([]);
+  expect(document.publications).toEqual(sampleDocument.publications);
+  expect(noteText(document, context)).toContain("no room in its document");
+  expect(documentText(sampleDocument)).toBe(
+    `${JSON.stringify(sampleDocument, undefined, 1)}\n`,
+  );
 });

@@ -4,10 +4,10 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { parseArgs } from "node:util";
 import { GitlabError, StoreError, UserError } from "../../../infra/errors.ts";
+import { noteTokenVariable } from "../../../infra/gitlab/gitlabConfig.ts";
 import {
   gitlabAccessOf,
   imageProjectOf,
-  noteTokenVariable,
   pipelineOf,
 } from "../../../infra/pipeline/ciVariables.ts";
 import {

@@ -4,11 +4,11 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { UserError } from "../../../infra/errors.ts";
+import { noteTokenVariable } from "../../../infra/gitlab/gitlabConfig.ts";
 import {
   gitlabAccessOf,
   imageProjectOf,
   mergeRequestOf,
-  noteTokenVariable,
   otherImageProjectOf,
   pipelineOf,
 } from "../../../infra/pipeline/ciVariables.ts";

@@ -8,6 +8,7 @@ import { pipelineOf } from "../../../infra/pipeline/ciVariables.ts";
 import { noteText } from "../../../infra/pipeline/noteText.ts";
 import { preparePreview } from "../../../infra/pipeline/preparePreview.ts";
 import {
+  documentText,
   noteFileName,
   previewFileName,
 } from "../../../infra/pipeline/previewDocument.ts";
@@ -37,10 +38,7 @@ export async function run(args: readonly string[]): Promise<number> {
   const document = await preparePreview(stack, builds, process.env);
   const directory = resolve(into);
   await mkdir(directory, { recursive: true });
-  await writeFile(
-    join(directory, previewFileName),
-    `${JSON.stringify(document, undefined, 1)}\n`,
-  );
+  await writeFile(join(directory, previewFileName), documentText(document));
   const note = noteText(document, pipelineOf(process.env));
   await writeFile(join(directory, noteFileName), note);
   const [heading = ""] = /^### .*$/m.exec(note) ?? [];
