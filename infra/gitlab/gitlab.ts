@@ -155,8 +155,8 @@ function declareNoteToken(
 }
 
 /**
- * Has each pipeline of the image project start one of the release project, which has the token: so it never meets a job that a merge
- * request can change (docs/decisions/0025-who-writes-notes.md).
+ * Has each preview in the image project start a pipeline of the release project, which has the token: so it never meets a job that a
+ * merge request can change (docs/decisions/0025-who-writes-notes.md).
  */
 function declareNoteTrigger(
   image: ProjectScope,
@@ -177,7 +177,8 @@ function declareNoteTrigger(
   declareHook(image, "notes", {
     // GitLab takes the token of a trigger from the address alone.
     url: pulumi.interpolate`${url}/api/v4/projects/${release.project}/ref/${branch.apply(encodeURIComponent)}/trigger/pipeline?token=${token}`,
-    events: ["pipeline"],
+    // Events of pipelines may not start pipelines: a preview's job has an environment for this.
+    events: ["deployment"],
   });
   declareVariable(release, {
     ...{ key: imageProjectVariable, value: image.project, environment: "*" },

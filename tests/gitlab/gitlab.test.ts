@@ -199,7 +199,7 @@ test("an empty group gets everything that was declared", async () => {
   });
 });
 
-test("pipelines of the image project start one of the release project, whose jobs have the token for notes", () => {
+test("previews in the image project start pipelines of the release project, whose jobs have the token for notes", () => {
   const [imageId, releaseId] = ["images", "releases"].map(
     (path) =>
       Object.entries(gitlab.things("Project")).find(
@@ -208,7 +208,9 @@ test("pipelines of the image project start one of the release project, whose job
   );
   const { token } = thing("PipelineTrigger", { project: releaseId }) ?? {};
   expect(thing("ProjectHook", { name: "notes" })).toMatchObject({
-    ...{ project: imageId, pipelineEvents: true, pushEvents: false },
+    ...{ project: imageId, deploymentEvents: true },
+    // GitLab lets these start no pipeline.
+    ...{ pipelineEvents: false, pushEvents: false },
     url: `https://gitlab.example/api/v4/projects/${releaseId}/ref/main/trigger/pipeline?token=${token}`,
   });
   expect(

@@ -51,18 +51,13 @@ const previewJob = (text: string, changes: Partial<Job> = {}): Job => ({
   ...changes,
 });
 
-/** As GitLab sends it, with what the trigger adds. */
-const eventOf = (pipeline: number, changes: object = {}) => ({
-  object_kind: "pipeline",
-  object_attributes: {
-    ...{ id: pipeline, iid: 3, status: "success", sha: "f".repeat(40) },
-    ...{ source: "merge_request_event", ref: "feature" },
-    ...changes,
-  },
-  // Not looked at: GitLab itself is asked which merge request it is.
-  merge_request: { id: 1, iid: 999, target_project_id: 42 },
+/** As GitLab sends it, with what the trigger puts over it. */
+const eventOf = (job: number, changes: object = {}) => ({
+  ...{ object_kind: "deployment", status: "success", deployable_id: job },
+  ...{ environment: "preview/7", short_sha: "ffffffff" },
   project: { id: 42, path_with_namespace: "team/images" },
-  ...{ id: "5", variables: {} },
+  ...{ ref: "main", id: "5", variables: {} },
+  ...changes,
 });
 
 async function note(
@@ -102,10 +97,10 @@ const notes = () => images.mergeRequest(7).notes.map(({ body }) => body);
 
 test("the note is made from the artifact, for the merge request that GitLab says", async () => {
   addPipeline(50, [
-    previewJob("{}", { id: 899, isRetried: true }),
+    previewJob("{}", { id: 899 }),
     previewJob(JSON.stringify(sampleDocument)),
   ]);
-  const { exitCode, output } = await note(eventOf(50));
+  const { exitCode, output } = await note(eventOf(900));
   expect(exitCode, output).toBe(0);
   expect(notes()).toHaveLength(1);
   expect(notes()[0]).toContain(
@@ -117,7 +112,7 @@ test("the note is made from the artifact, for the merge request that GitLab says
 test("an artifact in storage elsewhere is fetched without the token", async () => {
   gitlab.isStorageElsewhere = true;
   addPipeline(50, [previewJob(JSON.stringify(sampleDocument))]);
-  const { exitCode, output } = await note(eventOf(50));
+  const { exitCode, output } = await note(eventOf(900));
   expect(exitCode, output).toBe(0);
   expect(gitlab.storageCalls).toEqual([
     { url: expect.stringContaining("/bucket/900"), hasToken: false },
@@ -133,7 +128,7 @@ test.each([
   "an artifact with %s is refused, and nothing of it is repeated",
   async (_, text) => {
     addPipeline(50, [previewJob(text)]);
-    const { exitCode, output } = await note(eventOf(50));
+    const { exitCode, output } = await note(eventOf(900));
     expect(exitCode).toBe(1);
     expect(output).toMatch(
       /is no preview that this version|longer than 4194304 bytes/,
@@ -145,49 +140,50 @@ test.each([
 
 test("an artifact that has expired is said as such", async () => {
   addPipeline(50, [previewJob("", { artifacts: {} })]);
-  const { exitCode, output } = await note(eventOf(50));
+  const { exitCode, output } = await note(eventOf(900));
   expect(exitCode).toBe(1);
   expect(output).toContain(
-    "Job 900 (preview) of pipeline 50 has no preview/preview.json among its artifacts: it ended before it wrote one, or they have expired.",
+    "Job 900 has no preview/preview.json among its artifacts: it ended before it wrote one, or they have expired.",
   );
 });
 
-test("pipelines of branches, without the job, or at work get no note", async () => {
-  addPipeline(50, [previewJob("{}")], { ref: "main", source: "push" });
-  expect(await note(eventOf(50))).toMatchObject({ exitCode: 0 });
-  addPipeline(51, []);
-  expect(await note(eventOf(51))).toMatchObject({ exitCode: 0 });
-  addPipeline(52, [previewJob("{}", { status: "running" })]);
-  expect(await note(eventOf(52, { status: "running" }))).toMatchObject({
+test("jobs of branches, other jobs and those at work get no note", async () => {
+  addPipeline(50, [previewJob("{}", { id: 901 })], {
+    ...{ ref: "main", source: "push" },
+  });
+  addPipeline(51, [previewJob("{}", { id: 902, name: "deploy" })]);
+  addPipeline(52, [previewJob("{}", { id: 903, status: "running" })]);
+  // A branch may have any name.
+  addPipeline(53, [previewJob("{}", { id: 904 })], {
+    ...{ ref: "refs/merge-requests/7/head", source: "push" },
+  });
+  for (const job of [901, 902, 903, 904]) {
+    expect(await note(eventOf(job))).toMatchObject({ exitCode: 0 });
+  }
+  expect(await note(eventOf(900, { status: "running" }))).toMatchObject({
     exitCode: 0,
     output: expect.stringContaining("has not ended"),
   });
-  // A branch may have any name.
-  addPipeline(53, [previewJob("{}")], {
-    ref: "refs/merge-requests/7/head",
-    source: "push",
-  });
-  expect(await note(eventOf(53))).toMatchObject({ exitCode: 0 });
   expect(notes()).toEqual([]);
 });
 
 test("events of other projects, other events and files that are none are refused", async () => {
   const other = {
-    ...eventOf(50),
+    ...eventOf(900),
     project: { id: 43, path_with_namespace: "team/other" },
   };
   expect(await note(other)).toMatchObject({
     exitCode: 1,
     output: expect.stringContaining("is of the project 43, and not of 42"),
   });
-  for (const payload of [{ object_kind: "push" }, "{", "[]"]) {
+  for (const payload of [{ object_kind: "pipeline" }, "{", "[]"]) {
     expect(await note(payload)).toMatchObject({
       exitCode: 1,
-      output: expect.stringMatching(/is not JSON|is no event of a pipeline/),
+      output: expect.stringMatching(/is not JSON|is no event of a deployment/),
     });
   }
   expect(
-    await note(eventOf(50), { CLOUD_IMAGES_IMAGE_PROJECT: "" }),
+    await note(eventOf(900), { CLOUD_IMAGES_IMAGE_PROJECT: "" }),
   ).toMatchObject({
     exitCode: 1,
     output: expect.stringContaining("CLOUD_IMAGES_IMAGE_PROJECT is missing"),

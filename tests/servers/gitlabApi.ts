@@ -44,9 +44,8 @@ export interface Job {
   readonly id: number;
   readonly name: string;
   readonly status: string;
-  /** Texts by their paths; a number is an answer in place of the file. */
+  /** Texts by their paths. */
   readonly artifacts: Readonly<Record<string, string>>;
-  readonly isRetried?: boolean;
 }
 
 export interface Pipeline {
@@ -347,12 +346,16 @@ export class GitlabApi implements AsyncDisposable {
         const web_url = `https://gitlab.example/${project.path}/-/pipelines/${id}`;
         return { status: 200, body: { ...pipeline, web_url } };
       }
-      if (part === "jobs" && rest.length === 0) {
-        const shown = jobs
-          .filter(({ isRetried }) => !isRetried)
-          .map(({ id, name, status }) => ({ id, name, status }));
-        return this.#page(shown, ask);
+    }
+    if (kind === "jobs" && part === undefined && ask.method === "GET") {
+      for (const { jobs, id, sha, ref } of project.pipelines.values()) {
+        const job = jobs.find((each) => each.id === number);
+        if (job === undefined) continue;
+        const { name, status } = job;
+        const pipeline = { id, sha, ref };
+        return { status: 200, body: { id: job.id, name, status, pipeline } };
       }
+      throw new Refusal(404, { message: "404 Not found" });
     }
     if (kind === "jobs" && part === "artifacts" && ask.method === "GET") {
       const job = [...project.pipelines.values()]

@@ -12,14 +12,14 @@ import {
   otherImageProjectOf,
   pipelineOf,
 } from "../../../infra/pipeline/ciVariables.ts";
-import { GitlabClient } from "../../../infra/pipeline/gitlabClient.ts";
-import { type NoteEnd, writeNote } from "../../../infra/pipeline/noteApi.ts";
-import { noteText } from "../../../infra/pipeline/noteText.ts";
 import {
   fetchPreview,
   mergeRequestPipeline,
-  readPipelineEvent,
-} from "../../../infra/pipeline/pipelineEvent.ts";
+  readDeploymentEvent,
+} from "../../../infra/pipeline/deploymentEvent.ts";
+import { GitlabClient } from "../../../infra/pipeline/gitlabClient.ts";
+import { type NoteEnd, writeNote } from "../../../infra/pipeline/noteApi.ts";
+import { noteText } from "../../../infra/pipeline/noteText.ts";
 import {
   parsePreviewDocument,
   previewFileName,
@@ -30,8 +30,8 @@ scripts/ci note --from-webhook [--job NAME] [--artifact PATH]
 
 Writes the note on a merge request from the ${previewFileName} in DIRECTORY (default: preview), or brings it up to date. In a pipeline of
 a merge request that has no ${noteTokenVariable} it leaves that to the release project, whose pipeline a webhook starts: there,
---from-webhook takes ${previewFileName} from the artifacts (PATH, default: preview/${previewFileName}) of the job NAME (default: preview) of the
-pipeline that TRIGGER_PAYLOAD tells of.`;
+--from-webhook takes ${previewFileName} from the artifacts (PATH, default: preview/${previewFileName}) of the job NAME (default: preview) that
+TRIGGER_PAYLOAD tells of.`;
 
 /** @returns the exit code */
 export async function run(args: readonly string[]): Promise<number> {
@@ -100,29 +100,25 @@ async function writeFromWebhook(
       `${noteTokenVariable} is missing. Declare it by cloud-images:gitlab.noteToken with in: release, and let this branch be protected.`,
     );
   }
-  const event = await readPipelineEvent(payload);
+  const event = await readDeploymentEvent(payload);
   if (![String(event.projectId), event.projectPath].includes(project)) {
     throw new UserError(
       `The event is of the project ${event.projectId}, and not of ${project} (CLOUD_IMAGES_IMAGE_PROJECT). Nothing was done.`,
     );
   }
   if (!["success", "failed"].includes(event.status)) {
-    console.log("That pipeline has not ended: its next event comes.");
+    console.log("That job has not ended: its next event comes.");
     return 0;
   }
   const client = new GitlabClient(access);
-  const found = await mergeRequestPipeline(client, project, event.pipeline);
+  const found = await mergeRequestPipeline(client, project, event.job, jobName);
   if (found === undefined) {
-    console.log("That pipeline belongs to no merge request: no note.");
+    console.log(
+      `That is no finished job ${jobName} of a merge request: no note.`,
+    );
     return 0;
   }
-  const document = await fetchPreview(client, project, found.pipeline, {
-    ...{ jobName, path },
-  });
-  if (document === undefined) {
-    console.log(`That pipeline has no finished job ${jobName}: no note.`);
-    return 0;
-  }
+  const document = await fetchPreview(client, project, event.job, path);
   const { iid } = found;
   const body = noteText(document, found);
   return told(iid, await writeNote(client, { project, iid }, found, body));

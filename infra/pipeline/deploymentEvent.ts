@@ -1,4 +1,9 @@
-/** A pipeline's event, as a webhook of GitLab's brings it, and what its pipeline made: all of it is anybody's until it is checked. */
+/**
+ * The event of a preview's job, as a webhook of GitLab's brings it, and what that job made: all of it is anybody's until it is checked.
+ *
+ * The job has an environment so that GitLab tells of it as a deployment. Events of pipelines start no pipelines (GitLab answers 403,
+ * lib/api/ci/triggers.rb of its sources), and those of jobs would start one for each step of each job.
+ */
 
 import { readFile, stat } from "node:fs/promises";
 import { z } from "zod";
@@ -14,13 +19,11 @@ import {
 /** GitLab ends an event's text long before that. */
 const longestEventBytes = 8 * 1024 * 1024;
 
-/** https://docs.gitlab.com/user/project/integrations/webhook_events/#pipeline-events */
+/** https://docs.gitlab.com/user/project/integrations/webhook_events/#deployment-events */
 const eventSchema = z.looseObject({
-  object_kind: z.literal("pipeline"),
-  object_attributes: z.looseObject({
-    id: z.int().positive(),
-    status: z.string(),
-  }),
+  object_kind: z.literal("deployment"),
+  status: z.string(),
+  deployable_id: z.int().positive(),
   project: z.looseObject({
     id: z.int().positive(),
     path_with_namespace: z.string(),
@@ -28,8 +31,9 @@ const eventSchema = z.looseObject({
 });
 
 /** What of an event is used: everything else is asked of GitLab. */
-export interface PipelineEvent {
-  readonly pipeline: number;
+export interface DeploymentEvent {
+  /** Id of the job. */
+  readonly job: number;
   readonly status: string;
   readonly projectId: number;
   readonly projectPath: string;
@@ -38,12 +42,14 @@ export interface PipelineEvent {
 /**
  * Reads an event from the file that GitLab makes of a trigger's body (TRIGGER_PAYLOAD).
  *
- * @throws {UserError} for what is no event of a pipeline.
+ * @throws {UserError} for what is no event of a deployment.
  */
-export async function readPipelineEvent(path: string): Promise<PipelineEvent> {
+export async function readDeploymentEvent(
+  path: string,
+): Promise<DeploymentEvent> {
   const wrong = (reason: string) =>
     new UserError(
-      `The file that TRIGGER_PAYLOAD names ${reason}. This job is for pipelines that a webhook on pipeline events starts; see docs/notes-and-drift.md.`,
+      `The file that TRIGGER_PAYLOAD names ${reason}. This job is for pipelines that a webhook on deployment events starts; see docs/notes-and-drift.md.`,
     );
   const size = await stat(path).then(
     ({ size }) => size,
@@ -58,15 +64,22 @@ export async function readPipelineEvent(path: string): Promise<PipelineEvent> {
     throw wrong("is not JSON");
   }
   const parsed = eventSchema.safeParse(value);
-  if (!parsed.success) throw wrong("is no event of a pipeline");
-  const { object_attributes, project } = parsed.data;
+  if (!parsed.success) throw wrong("is no event of a deployment");
+  const { deployable_id, status, project } = parsed.data;
   return {
-    pipeline: object_attributes.id,
-    status: object_attributes.status,
+    job: deployable_id,
+    status,
     projectId: project.id,
     projectPath: project.path_with_namespace,
   };
 }
+
+const jobSchema = z.looseObject({
+  id: z.int(),
+  name: z.string(),
+  status: z.string(),
+  pipeline: z.looseObject({ id: z.int() }),
+});
 
 const pipelineSchema = z.looseObject({
   id: z.int(),
@@ -77,12 +90,6 @@ const pipelineSchema = z.looseObject({
   web_url: z.string().optional(),
 });
 
-const jobSchema = z.looseObject({
-  id: z.int(),
-  name: z.string(),
-  status: z.string(),
-});
-
 /** A merge request's pipeline, as GitLab says it. */
 export interface MergeRequestPipeline extends PipelineMark {
   /** The number of the merge request. */
@@ -91,18 +98,26 @@ export interface MergeRequestPipeline extends PipelineMark {
 }
 
 /**
- * Asks GitLab of a pipeline.
+ * Asks GitLab of a job, and of the pipeline that it belongs to.
  *
- * @returns `undefined` for a pipeline of no merge request
+ * @param jobName of the pipeline file: other jobs may have environments, too
+ * @returns `undefined` for another job, one at work, and a pipeline of no merge request
  * @throws {GitlabError} when it does not tell.
  */
 export async function mergeRequestPipeline(
   client: GitlabClient,
   project: string,
-  pipeline: number,
+  job: number,
+  jobName: string,
 ): Promise<MergeRequestPipeline | undefined> {
+  const place = `projects/${segment(project)}`;
+  const { name, status, pipeline } = await client.get(
+    `${place}/jobs/${job}`,
+    jobSchema,
+  );
+  if (name !== jobName || !hasEnded(status)) return undefined;
   const { id, sha, ref, source, web_url } = await client.get(
-    `projects/${segment(project)}/pipelines/${pipeline}`,
+    `${place}/pipelines/${pipeline.id}`,
     pipelineSchema,
   );
   // GitLab makes these references; nobody can push to them.
@@ -113,40 +128,28 @@ export async function mergeRequestPipeline(
 }
 
 /**
- * Fetches the preview that a job of a pipeline left among its artifacts.
+ * Fetches the preview that a job left among its artifacts.
  *
- * @param jobName of the pipeline file
- * @param path of the document among the job's artifacts
- * @returns `undefined` where the pipeline has no such job, or the job did not come to its end
+ * @param path of the document among them
  * @throws {GitlabError} for a document that is missing, too large or none.
  */
 export async function fetchPreview(
   client: GitlabClient,
   project: string,
-  pipeline: number,
-  { jobName, path }: { readonly jobName: string; readonly path: string },
-): Promise<PreviewDocument | undefined> {
-  const place = `projects/${segment(project)}`;
-  const jobs = await client.list(
-    `${place}/pipelines/${pipeline}/jobs`,
-    z.array(jobSchema),
-  );
-  const job = jobs
-    .filter(({ name, status }) => name === jobName && hasEnded(status))
-    .sort((one, other) => other.id - one.id)
-    .at(0);
-  if (job === undefined) return undefined;
+  job: number,
+  path: string,
+): Promise<PreviewDocument> {
   const file = path.split("/").map(segment).join("/");
   try {
     const text = await client.file(
-      `${place}/jobs/${job.id}/artifacts/${file}`,
+      `projects/${segment(project)}/jobs/${job}/artifacts/${file}`,
       longestDocumentBytes,
     );
-    return parsePreviewDocument(text, `${path} of job ${job.id}`);
+    return parsePreviewDocument(text, `${path} of job ${job}`);
   } catch (error) {
     if (!(error instanceof GitlabError && error.status === 404)) throw error;
     throw new GitlabError(
-      `Job ${job.id} (${jobName}) of pipeline ${pipeline} has no ${path} among its artifacts: it ended before it wrote one, or they have expired. Run that job again.`,
+      `Job ${job} has no ${path} among its artifacts: it ended before it wrote one, or they have expired. Run that job again.`,
       404,
     );
   }
