@@ -1,6 +1,6 @@
 /** Where a resource belongs: to which image, to which place of it, and in which region that is. Pure. */
 
-import { architectures } from "../definitions/definition.ts";
+import { architectures, imageTypes } from "../definitions/definition.ts";
 import type { EngineState } from "./engineDigest.ts";
 import { nameOfUrn, typeOfUrn } from "./engineDigest.ts";
 
@@ -8,7 +8,7 @@ import { nameOfUrn, typeOfUrn } from "./engineDigest.ts";
 export const versionType = "cloud-images:release:ImageVersion";
 
 /** Ends of the types of what is made of an image before it is published. */
-const imageTypes = ["image:FaiImage", "image:ImageFormat", "image:BootCheck"];
+const madeTypes = ["image:FaiImage", "image:ImageFormat", "image:BootCheck"];
 
 /** What platforms there are: their folders, as they stand in names of resources. */
 export const platforms = [
@@ -46,12 +46,12 @@ export type ResourcePlace =
   | { readonly kind: "other" };
 
 const versionName = /^([a-z0-9][a-z0-9.-]*)-([0-9a-f]{12})$/;
-/** A key, or else an architecture, ends the name of the definition, which may have a platform's in it. */
+/** A key, or else an architecture and a channel, end the name of the definition, which may have a platform's in it. */
 const platformPart = `(${platforms.join("|")})(?:-(.+))?$`;
 const publicationName = [
   new RegExp(`^([a-z0-9][a-z0-9.-]*)-([0-9a-f]{12})-${platformPart}`),
   new RegExp(
-    `^([a-z0-9][a-z0-9.-]*-(?:${architectures.join("|")}))()-${platformPart}`,
+    `^([a-z0-9][a-z0-9.-]*-(?:${architectures.join("|")}))()(?:-(?:${imageTypes.join("|")}))?-${platformPart}`,
   ),
   // What belongs to a place alone, such as a gallery, is named after it.
   new RegExp(`^()()${platformPart}`),
@@ -75,7 +75,7 @@ export function placeOf(urn: string, places: PlaceNames): ResourcePlace {
     const version = versionOf(name);
     return version ? { kind: "version", version } : { kind: "other" };
   }
-  if (imageTypes.some((each) => type.endsWith(each))) {
+  if (madeTypes.some((each) => type.endsWith(each))) {
     const version = versionOf(/^.*-[0-9a-f]{12}(?=-)/.exec(name)?.[0] ?? "");
     return version ? { kind: "image", version } : { kind: "other" };
   }

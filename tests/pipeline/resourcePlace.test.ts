@@ -42,7 +42,10 @@ const sections = {
   },
   openstack: {
     definitions,
-    clouds: { "cloud-a": { region: "RegionOne" }, b: {} },
+    clouds: {
+      "cloud-a": { region: "RegionOne", format: "raw" },
+      b: { format: "qcow2" },
+    },
   },
 };
 
