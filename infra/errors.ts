@@ -36,3 +36,20 @@ export class PublicationError extends Error {
 export class WrongCopyError extends PublicationError {
   override name = "WrongCopyError";
 }
+
+/** A preview that could not be made, or says nothing that could be understood. */
+export class PreviewError extends UserError {
+  override name = "PreviewError";
+}
+
+/** A request that GitLab refused, or did not answer in time. */
+export class GitlabError extends UserError {
+  override name = "GitlabError";
+  /** Of the answer; none where there was none. */
+  readonly status: number | undefined;
+
+  constructor(message: string, status?: number) {
+    super(message);
+    this.status = status;
+  }
+}

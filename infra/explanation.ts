@@ -1,7 +1,7 @@
 /** Why an image would be built anew, or why not. */
 
 import type { StackConfig } from "./config.ts";
-import { currentKeys } from "./currentKeys.ts";
+import { type CurrentKey, currentKeys } from "./currentKeys.ts";
 import type {
   Definition,
   ImageKey,
@@ -11,6 +11,7 @@ import { keyChanges, shortKey } from "./definitions/key.ts";
 import type { Verdict } from "./image/freshness.ts";
 import { listBuilds } from "./store/documents.ts";
 import { openStore, storeAddress } from "./store/openStore.ts";
+import type { BuildRecord } from "./store/records.ts";
 
 /** The key that an image has now, beside the newest build that there is of it. */
 export interface Explanation {
@@ -35,17 +36,38 @@ export interface Explanation {
  */
 export async function explain(
   definition: Definition,
-  config: StackConfig,
+  config: ExplainedConfig,
 ): Promise<Explanation> {
-  const [current] = await currentKeys([definition], config);
-  if (current === undefined) throw new Error("A definition has one key.");
-  const { key, parts, verdict } = current;
-  const { name } = definition;
-  const store = openStore(storeAddress(config.store));
-  const [newest] =
+  const [explanation] = await explainAll([definition], config);
+  if (explanation === undefined) throw new Error("A definition has one key.");
+  return explanation;
+}
+
+/**
+ * The same for several definitions, in their order: the store's builds are read once.
+ *
+ * @throws as {@link explain}
+ */
+export async function explainAll(
+  definitions: readonly Definition[],
+  config: ExplainedConfig,
+): Promise<readonly Explanation[]> {
+  const current = await currentKeys(definitions, config);
+  const builds = await listBuilds(openStore(storeAddress(config.store)));
+  return current.map((each) => explanationOf(each, builds));
+}
+
+/** What of a stack's configuration decides keys. */
+type ExplainedConfig = Pick<StackConfig, "archive" | "snapshots" | "store">;
+
+function explanationOf(
+  { definition: { name }, key, parts, verdict }: CurrentKey,
+  builds: readonly BuildRecord[],
+): Explanation {
+  const newest =
     verdict === undefined || verdict.kind === "new"
-      ? await listBuilds(store, name)
-      : [verdict.build];
+      ? builds.find(({ definition }) => definition.name === name)
+      : verdict.build;
   if (newest === undefined) return { name, key, changes: [] };
   const { version, builtAt, archive, sources } = newest;
   const before = { definition: newest.definition, archive, ...sources };

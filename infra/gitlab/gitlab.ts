@@ -1,18 +1,22 @@
 import {
+  PipelineTrigger,
   ProjectAccessToken,
   ProjectJobTokenScopes,
   type Provider,
   UserRunner,
 } from "@pulumi/gitlab";
 import * as pulumi from "@pulumi/pulumi";
-import type {
-  GitlabConfig,
-  GitlabRunnerConfig,
-  NoteTokenConfig,
+import {
+  type GitlabConfig,
+  type GitlabRunnerConfig,
+  imageProjectVariable,
+  type NoteTokenConfig,
 } from "./gitlabConfig.ts";
 import { GitlabProject, type ProjectScope } from "./project.ts";
 import type { ProjectConfig } from "./projectConfig.ts";
+import { usualBranch } from "./schedules.ts";
 import { declareVariable } from "./variables.ts";
+import { declareHook } from "./webhooks.ts";
 
 /** GitLab, and how it is reached. */
 export interface GitlabArgs {
@@ -58,6 +62,9 @@ export class Gitlab extends pulumi.ComponentResource {
         this.#scopeOf(noteToken.in),
         noteToken,
       );
+      if (this.release !== undefined && noteToken.in === "release") {
+        declareNoteTrigger(this.image.scope, this.release.scope, config);
+      }
     }
     const declared = Object.entries(runners).map(([title, runner]) => {
       const { id, token } = new UserRunner(
@@ -148,6 +155,40 @@ function declareNoteToken(
     raw: true,
     file: false,
     description: "Writes notes; made anew by pulumi up",
+  });
+}
+
+/**
+ * Has each preview in the image project start a pipeline of the release project, which has the token: so it never meets a job that a
+ * merge request can change (docs/decisions/0025-who-writes-notes.md).
+ */
+function declareNoteTrigger(
+  image: ProjectScope,
+  release: ProjectScope,
+  { url, release: project }: Pick<GitlabConfig, "url" | "release">,
+): void {
+  const { token } = new PipelineTrigger(
+    `${release.name}-note-trigger`,
+    {
+      project: release.project,
+      description: "Notes on merge requests of the image project",
+    },
+    release.child,
+  );
+  const branch = release.ownBranch.apply(
+    (own) => project?.settings.defaultBranch ?? own ?? usualBranch,
+  );
+  declareHook(image, "notes", {
+    // GitLab takes the token of a trigger from the address alone.
+    url: pulumi.interpolate`${url}/api/v4/projects/${release.project}/ref/${branch.apply(encodeURIComponent)}/trigger/pipeline?token=${token}`,
+    // Events of pipelines may not start pipelines: a preview's job has an environment for this.
+    events: ["deployment"],
+  });
+  declareVariable(release, {
+    ...{ key: imageProjectVariable, value: image.project, environment: "*" },
+    ...{ protected: false, masked: false, hidden: false },
+    ...{ raw: true, file: false },
+    description: "Whose merge requests get notes",
   });
 }
 

@@ -9,12 +9,18 @@ import {
 } from "./projectConfig.ts";
 import { variableKeySchema } from "./variableConfig.ts";
 
+/** Has the token for notes, unless the configuration says another variable. */
+export const noteTokenVariable = "CLOUD_IMAGES_NOTE_TOKEN";
+
+/** Tells jobs of the release project which one the image project is. */
+export const imageProjectVariable = "CLOUD_IMAGES_IMAGE_PROJECT";
+
 /** Days that GitLab lets a token of a project live. */
 const longestTokenDays = 365;
 
 const noteTokenSchema = z
   .strictObject({
-    variable: variableKeySchema.default("CLOUD_IMAGES_NOTE_TOKEN"),
+    variable: variableKeySchema.default(noteTokenVariable),
     in: z
       .enum(["image", "release"])
       .default("image")
@@ -118,9 +124,23 @@ export const gitlabConfigSchema = z
       complain(["noteToken", "in"], noRelease);
     }
     const declared = noteToken && config[noteToken.in]?.variables;
-    for (const { key, environment } of declared ?? []) {
-      if (key !== noteToken?.variable || environment !== "*") continue;
-      complain(["noteToken", "variable"], "is among the variables, too");
+    for (const [index, { key, environment }] of (declared ?? []).entries()) {
+      if (environment !== "*") continue;
+      if (key === noteToken?.variable) {
+        complain(["noteToken", "variable"], "is among the variables, too");
+      }
+      if (key === imageProjectVariable && noteToken?.in === "release") {
+        complain(
+          ["release", "variables", index, "key"],
+          "is declared with noteToken: take it out",
+        );
+      }
+    }
+    if (noteToken?.in === "release" && config.image.webhooks.notes) {
+      complain(
+        ["image", "webhooks", "notes"],
+        "is the name of the webhook that comes with noteToken: give it another one",
+      );
     }
     for (const [name, { project }] of Object.entries(runners)) {
       if (project === undefined && group === undefined) {

@@ -9,7 +9,7 @@ import type { ProjectConfig } from "./projectConfig.ts";
 export const scheduleVariable = "CLOUD_IMAGES_SCHEDULE";
 
 /** What GitLab calls the first branch of a project when nobody says otherwise. */
-const usualBranch = "main";
+export const usualBranch = "main";
 
 export function declareSchedules(
   { name, project, ownBranch, child }: ProjectScope,

@@ -125,7 +125,9 @@ async function stateText(): Promise<string> {
 
 /** Everything that nobody may read, those that GitLab made up as well. */
 function secretTexts(): readonly string[] {
-  const tokens = ["UserRunner", "ProjectAccessToken"].flatMap((name) =>
+  const tokens = [
+    ...["UserRunner", "ProjectAccessToken", "PipelineTrigger"],
+  ].flatMap((name) =>
     Object.values(gitlab.things(name)).map(({ token }) => String(token)),
   );
   return [...Object.values(secrets), gitlab.token, ...tokens];
@@ -197,6 +199,25 @@ test("an empty group gets everything that was declared", async () => {
   });
 });
 
+test("previews in the image project start pipelines of the release project, whose jobs have the token for notes", () => {
+  const [imageId, releaseId] = ["images", "releases"].map(
+    (path) =>
+      Object.entries(gitlab.things("Project")).find(
+        ([, project]) => project.path === path,
+      )?.[0],
+  );
+  const { token } = thing("PipelineTrigger", { project: releaseId }) ?? {};
+  expect(thing("ProjectHook", { name: "notes" })).toMatchObject({
+    ...{ project: imageId, deploymentEvents: true },
+    // GitLab lets these start no pipeline.
+    ...{ pipelineEvents: false, pushEvents: false },
+    url: `https://gitlab.example/api/v4/projects/${releaseId}/ref/main/trigger/pipeline?token=${token}`,
+  });
+  expect(
+    thing("ProjectVariable", { key: "CLOUD_IMAGES_IMAGE_PROJECT" }),
+  ).toMatchObject({ project: releaseId, value: imageId, protected: false });
+});
+
 test("each project lets in the other's jobs, and nobody else's", () => {
   const ids = Object.keys(gitlab.things("Project"));
   const scopes = gitlab.things("ProjectJobTokenScopes");
@@ -262,7 +283,7 @@ test("what somebody changed by hand shows, and is put right", async () => {
   );
   thing("ProjectVariable", { key: "PASSWORD" });
   expect(thing("ProjectVariable", { key: "PLAIN" })?.value).toBe("clear");
-  expect(thing("ProjectHook", {})?.pushEvents).toBe(false);
+  expect(thing("ProjectHook", { name: "chat" })?.pushEvents).toBe(false);
   for (const each of Object.values(gitlab.things("Project"))) {
     expect(each.sharedRunnersEnabled).toBe(false);
   }

@@ -172,6 +172,29 @@ test.each<[string, unknown, RegExp]>([
     /noteToken\.days: /,
   ],
   [
+    "a variable that comes with the token for notes",
+    {
+      ...least,
+      release: {
+        path: "releases",
+        variables: [{ key: "CLOUD_IMAGES_IMAGE_PROJECT", value: "1" }],
+      },
+      noteToken: { in: "release" },
+    },
+    /release\.variables\[0\]\.key: is declared with noteToken/,
+  ],
+  [
+    "a webhook with the name of that which comes with the token for notes",
+    {
+      ...inImage({
+        webhooks: { notes: { url: "https://c.example/", events: ["push"] } },
+      }),
+      release: { path: "releases" },
+      noteToken: { in: "release" },
+    },
+    /image\.webhooks\.notes: is the name of the webhook/,
+  ],
+  [
     "a runner without tags",
     { ...least, runners: { big: { tags: [], protected: true } } },
     /runners\.big\.tags: /,

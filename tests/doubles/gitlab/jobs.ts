@@ -203,6 +203,21 @@ export const runnerKind = gitlabKind("gitlab:index/userRunner:UserRunner", {
   },
 });
 
+export const triggerKind = gitlabKind(
+  "gitlab:index/pipelineTrigger:PipelineTrigger",
+  {
+    path: "triggers",
+    replacing: ["project"],
+    // Shown in full to whoever made it.
+    unread: ["token"],
+    idOf: ({ project }, number) => `${project}:${number}`,
+    outputsOf: (_inputs, number) => ({
+      pipelineTriggerId: number,
+      token: madeUpToken("glptt"),
+    }),
+  },
+);
+
 export const jobTokenScopesKind = gitlabKind(
   "gitlab:index/projectJobTokenScopes:ProjectJobTokenScopes",
   {

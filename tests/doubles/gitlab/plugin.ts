@@ -15,6 +15,7 @@ import {
   runnerKind,
   scheduleKind,
   scheduleVariableKind,
+  triggerKind,
   variableKind,
 } from "./jobs.ts";
 import { projectToken } from "./kind.ts";
@@ -34,6 +35,7 @@ const kinds = {
   "gitlab:index/pipelineSchedule:PipelineSchedule": scheduleKind,
   "gitlab:index/pipelineScheduleVariable:PipelineScheduleVariable":
     scheduleVariableKind,
+  "gitlab:index/pipelineTrigger:PipelineTrigger": triggerKind,
   "gitlab:index/projectAccessToken:ProjectAccessToken": accessTokenKind,
   "gitlab:index/projectApprovalRule:ProjectApprovalRule": approvalRuleKind,
   "gitlab:index/projectEnvironment:ProjectEnvironment": environmentKind,
