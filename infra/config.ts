@@ -21,6 +21,7 @@ import { ec2ConfigSchema } from "./platforms/ec2/ec2Config.ts";
 import { gceConfigSchema } from "./platforms/gce/gceConfig.ts";
 import { openstackConfigSchema } from "./platforms/openstack/openstackConfig.ts";
 import { uploadsConfigSchema } from "./platforms/uploads.ts";
+import { imageKeySchema } from "./store/records.ts";
 import { storeConfigSchema } from "./store/storeConfig.ts";
 
 /** apt takes these; a password in an address would end up in every image. */
@@ -56,6 +57,13 @@ const stackConfigSchema = z.strictObject({
   uploads: uploadsConfigSchema.prefault({}),
   azure: azureConfigSchema.optional(),
   gitlab: gitlabConfigSchema.optional(),
+  keys: z
+    .array(imageKeySchema)
+    .min(1)
+    .optional()
+    .describe(
+      "Builds in the store that are published, one for each image, instead of what sources and archive give now",
+    ),
   retention: z
     .strictObject({
       versions: z
