@@ -26,6 +26,7 @@ import {
   type RunnerHostsConfig,
   runnerHostsConfigSchema,
 } from "./runners/runnerHostsConfig.ts";
+import { imageKeySchema } from "./store/records.ts";
 import { storeConfigSchema } from "./store/storeConfig.ts";
 
 /** apt takes these; a password in an address would end up in every image. */
@@ -62,6 +63,13 @@ const stackConfigSchema = z.strictObject({
   azure: azureConfigSchema.optional(),
   gitlab: gitlabConfigSchema.optional(),
   runnerHosts: runnerHostsConfigSchema.optional(),
+  keys: z
+    .array(imageKeySchema)
+    .min(1)
+    .optional()
+    .describe(
+      "Builds in the store that are published, one for each image, instead of what sources and archive give now",
+    ),
   retention: z
     .strictObject({
       versions: z

@@ -44,19 +44,25 @@ export interface CurrentKey {
   readonly verdict: Verdict | undefined;
 }
 
-const configSpaceDirectory = "image-definitions/fai";
+/** Where FAI's config space is, from the repository's root. */
+export const configSpaceDirectory = "image-definitions/fai";
 const cacheDirectory = ".cache";
 
 /**
  * Finds the present keys of definitions, in their order.
  *
+ * @param options.anew whether every key is that of the present archive, though an image with the same packages be there
  * @throws {UserError} for a class without files, and an archive that cannot be read.
  * @throws {StoreError} when the store cannot be read.
  */
 export async function currentKeys(
   definitions: readonly Definition[],
-  config: Pick<StackConfig, "archive" | "snapshots" | "store">,
+  config: Pick<StackConfig, "archive" | "keys" | "snapshots" | "store">,
+  { anew = false }: { readonly anew?: boolean } = {},
 ): Promise<readonly CurrentKey[]> {
+  if (config.keys !== undefined) {
+    return givenKeys(definitions, config.keys, config);
+  }
   const configSpace = await readConfigSpace(projectPath(configSpaceDirectory));
   const files = definitions.map((definition) =>
     filesOfDefinition(configSpace, definition),
@@ -78,7 +84,7 @@ export async function currentKeys(
         builder,
       };
       const key = imageKey(parts);
-      const verdict = await judge(key, parts);
+      const verdict = anew ? undefined : await judge(key, parts);
       const kept = verdict?.kind === "kept" ? verdict.build : { key, archive };
       return {
         definition,
@@ -89,6 +95,40 @@ export async function currentKeys(
       };
     }),
   );
+}
+
+/**
+ * The builds that a stack is told to publish, whatever the archive and the sources have come to since.
+ *
+ * @throws {UserError} for a key whose build is gone, and an image without a key.
+ */
+async function givenKeys(
+  definitions: readonly Definition[],
+  keys: readonly ImageKey[],
+  config: Pick<StackConfig, "store">,
+): Promise<readonly CurrentKey[]> {
+  const store = openStore(storeAddress(config.store));
+  const builds = await Promise.all(
+    keys.map(async (key) => {
+      const build = await readBuild(store, key);
+      if (build !== undefined) return build;
+      throw new UserError(
+        `The store ${store.location} does not have the build ${key} any more: it has expired. Have the image built by a schedule's pipeline, and release the key that it gets.`,
+      );
+    }),
+  );
+  return definitions.map(({ name }) => {
+    const build = builds.find((each) => each.definition.name === name);
+    if (build === undefined) {
+      throw new UserError(
+        `None of the keys in cloud-images:keys is one of ${name}. Add it, or take the image out of cloud-images:definitions.`,
+      );
+    }
+    const { key, archive, definition, sources } = build;
+    const { configSpace = [], builder = "" } = sources ?? {};
+    const parts = { definition, archive, configSpace, builder };
+    return { definition, key, archive, parts, verdict: undefined };
+  });
 }
 
 /**
@@ -131,7 +171,7 @@ export async function requireRoomForPackages(
 }
 
 /** Says where each definition's packages come from. */
-async function mirrors(
+export async function mirrors(
   definitions: readonly Definition[],
   { archive, snapshots }: Pick<StackConfig, "archive" | "snapshots">,
 ): Promise<(definition: Definition) => Mirror> {

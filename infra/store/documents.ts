@@ -254,6 +254,39 @@ export function releaseBuild(
 }
 
 /**
+ * Takes a hold away and leaves the build, even where nobody else holds it: for whoever made it for a stack that is still to
+ * come. What no stack comes for is removed by {@link removeForsakenBuilds}.
+ */
+export function leaveBuild(
+  store: Store,
+  key: ImageKey,
+  holder: string,
+): Promise<void> {
+  return withBuildsLock(store, () => store.remove(holderName(key, holder)));
+}
+
+/**
+ * Removes builds of a definition that nobody holds, but not the newest one.
+ *
+ * @param before builds since then may still find a stack that wants them
+ * @throws {StoreError} when a record is broken; nothing is removed then.
+ */
+export function removeForsakenBuilds(
+  store: Store,
+  name: DefinitionName,
+  before: Date,
+): Promise<void> {
+  return withBuildsLock(store, async () => {
+    const [, ...older] = await listBuilds(store, name);
+    for (const { key, builtAt } of older) {
+      if (Date.parse(builtAt) >= before.getTime()) continue;
+      const holders = await store.list(holdersDirectory(key));
+      if (holders.length === 0) await removeBuild(store, key);
+    }
+  });
+}
+
+/**
  * The artifacts go first: without them the records are an incomplete build that the next release, or
  * examination, finds; without the records nobody would find the artifacts.
  */

@@ -1,13 +1,9 @@
 /** The program behind scripts/images. */
 
-import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
-import { parse } from "yaml";
 import {
-  type ConfigValues,
   chooseDefinitions,
   parseAccountConfig,
-  parseConfig,
   type StackConfig,
 } from "../../infra/config.ts";
 import {
@@ -31,6 +27,7 @@ import {
   stateTable,
 } from "../../infra/imageStates.ts";
 import { projectPath } from "../../infra/projectPaths.ts";
+import { readStackConfig, readStackValues } from "../../infra/stackFile.ts";
 import { listFailures, removeFailure } from "../../infra/store/attempts.ts";
 import { openStore, storeAddress } from "../../infra/store/openStore.ts";
 
@@ -67,13 +64,13 @@ async function answer(args: string[]): Promise<string> {
       : imageDetails(image);
   }
   if (command === "explain" && name !== undefined && words.length === 2) {
-    const config = await readConfig(stack);
+    const config = await readStackConfig(stack);
     const { definition } = imageOfName(await load(config.type), name);
     const explanation = await explain(definition, config);
     return json ? asJson(explanation) : explanationText(explanation);
   }
   if (command === "status" && words.length === 1) {
-    const account = parseAccountConfig(stack, await readValues(stack));
+    const account = parseAccountConfig(stack, await readStackValues(stack));
     if (account !== undefined) return "";
     return statusOf(await readStackOf(stack), {
       ...{ since, place, isFailed: failed, json },
@@ -84,7 +81,7 @@ async function answer(args: string[]): Promise<string> {
   }
   if (command === "retry" && name !== undefined && words.length === 2) {
     const { definition } = imageOfName(await load(), name);
-    return forgetFailures(definition.name, await readConfig(stack));
+    return forgetFailures(definition.name, await readStackConfig(stack));
   }
   if (command === "verify" && name !== undefined && words.length === 2) {
     const { verifyPublishedAmi } = await import("./verify-ami.ts");
@@ -94,7 +91,7 @@ async function answer(args: string[]): Promise<string> {
       // Whoever has no stack says what there should be.
       store:
         sha256 === undefined
-          ? openStore(storeAddress((await readConfig(stack)).store))
+          ? openStore(storeAddress((await readStackConfig(stack)).store))
           : undefined,
     });
     if (!isPublished) process.exitCode = 1;
@@ -136,7 +133,7 @@ function load(type?: ImageType): Promise<readonly ExpandedImage[]> {
 }
 
 async function readStackOf(stack: string): Promise<KnownStack> {
-  const config = await readConfig(stack);
+  const config = await readStackConfig(stack);
   const images = await load(config.type);
   return readStack(stack, chooseDefinitions(stack, config, images), config);
 }
@@ -196,29 +193,6 @@ function imageOfName(
     );
   }
   return image;
-}
-
-async function readConfig(stack: string): Promise<StackConfig> {
-  return parseConfig(stack, await readValues(stack));
-}
-
-async function readValues(stack: string): Promise<ConfigValues> {
-  const file = `Pulumi.${stack}.yaml`;
-  if (!/^[\w.-]+$/.test(stack)) {
-    throw new UserError(
-      `${JSON.stringify(stack)} cannot be the name of a stack.`,
-    );
-  }
-  const text = await readFile(projectPath(file), "utf8").catch(() => {
-    throw new UserError(
-      `There is no ${file}. Name a stack that has one, by --stack.`,
-    );
-  });
-  const { config = {} } = (parse(text) ?? {}) as { config?: object };
-  const values = Object.entries(config).map(
-    ([key, value]: [string, unknown]) => [key, JSON.stringify(value)] as const,
-  );
-  return Object.fromEntries(values);
 }
 
 function asJson(value: unknown): string {

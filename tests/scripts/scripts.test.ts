@@ -4,7 +4,7 @@ import { execa } from "execa";
 import { describe, expect, it } from "vitest";
 import { exists, makeCheckout, makePath, project, run } from "./checkout.ts";
 
-const commands = ["bench", "images", "pulumi", "test", "up"];
+const commands = ["bench", "ci", "images", "pulumi", "test", "up"];
 
 describe.each(commands)("scripts/%s", (name) => {
   it("explains itself, and does nothing else, when it is asked for help", async () => {

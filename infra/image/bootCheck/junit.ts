@@ -1,15 +1,16 @@
-/** A boot check as JUnit XML, for GitLab's test report. Pure. */
+/** What was tried of an image as JUnit XML, for GitLab's test report. Pure. */
 
 import type { Assertion } from "./judge.ts";
 
-/** One test suite: an image under one firmware. */
+/** One test suite, such as an image under one firmware. */
 export interface Suite {
-  /** `<definition> <firmware>` */
+  /** `<definition> <firmware>`, or the definition alone. */
   readonly name: string;
   /** ISO 8601, UTC. */
   readonly timestamp: string;
   readonly seconds: number;
   readonly assertions: readonly Assertion[];
+  /** Added to each failure. */
   readonly consoleTail: readonly string[];
 }
 
@@ -58,7 +59,10 @@ function testcase(suite: Suite, assertion: Assertion): string {
 
 function failure(problem: string, consoleTail: readonly string[]): string {
   const [message = ""] = problem.split("\n");
-  const text = [problem, "", "The console's last lines:", ...consoleTail];
+  const text =
+    consoleTail.length === 0
+      ? [problem]
+      : [problem, "", "The console's last lines:", ...consoleTail];
   return `      <failure ${xmlAttributes({ message })}>${escapeXml(text.join("\n"))}</failure>`;
 }
 

@@ -106,7 +106,8 @@ export function differenceOf(
   return different && sentences[different];
 }
 
-async function* rootEntries(raw: string): AsyncGenerator<TreeEntry> {
+/** Everything in the root file system of a raw disk, in order. */
+export async function* rootEntries(raw: string): AsyncGenerator<TreeEntry> {
   const offset = await rootOffset(raw);
   await using disk = await open(raw, "r");
   yield* (await Ext4.open(disk, offset)).entries();
