@@ -2,6 +2,7 @@
 
 import { readFile } from "node:fs/promises";
 import { parse } from "yaml";
+import { z } from "zod";
 import { type ConfigValues, parseConfig, type StackConfig } from "./config.ts";
 import { UserError } from "./errors.ts";
 import { projectPath } from "./projectPaths.ts";
@@ -20,25 +21,71 @@ export function requireStackName(stack: string): void {
   );
 }
 
+const prefix = "cloud-images:";
+
+const fileSchema = z.looseObject({
+  secretsprovider: z.string().optional(),
+  config: z.record(z.string(), z.unknown()).nullish(),
+});
+
+/** `Pulumi.STACK.yaml`. */
+export interface StackFile {
+  readonly stack: string;
+  /** Whether its secrets are opened by a passphrase, and by no service. */
+  readonly hasPassphrase: boolean;
+  /** This project's values, without the prefix of their keys; secrets as `{ secure: … }`. */
+  readonly config: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * Reads a stack's file.
+ *
+ * @throws {UserError} for a name that is none, and a file that is missing or broken.
+ */
+export async function readStackFile(stack: string): Promise<StackFile> {
+  requireStackName(stack);
+  const name = `Pulumi.${stack}.yaml`;
+  const text = await readFile(projectPath(name), "utf8").catch(() => {
+    throw new UserError(
+      `There is no ${name}. Name a stack that has one, by --stack.`,
+    );
+  });
+  let value: unknown;
+  try {
+    value = parse(text) ?? {};
+  } catch (error) {
+    throw new UserError(`${name} is no YAML: ${(error as Error).message}`);
+  }
+  const parsed = fileSchema.safeParse(value);
+  if (!parsed.success) {
+    throw new UserError(`${name}: ${z.prettifyError(parsed.error)}`);
+  }
+  const { config, secretsprovider } = parsed.data;
+  return {
+    stack,
+    hasPassphrase:
+      secretsprovider === undefined || secretsprovider === "passphrase",
+    config: Object.fromEntries(
+      Object.entries(config ?? {})
+        .filter(([key]) => key.startsWith(prefix))
+        .map(([key, value]) => [key.slice(prefix.length), value]),
+    ),
+  };
+}
+
 /**
  * The configuration in `Pulumi.STACK.yaml`, as Pulumi would hand it to the program, with every secret covered.
  *
- * @throws {UserError} for a name that is none, and a file that is not there.
+ * @throws {UserError} as {@link readStackFile} does.
  */
 export async function readStackValues(stack: string): Promise<ConfigValues> {
-  requireStackName(stack);
-  const file = `Pulumi.${stack}.yaml`;
-  const text = await readFile(projectPath(file), "utf8").catch(() => {
-    throw new UserError(
-      `There is no ${file}. Name a stack that has one, by --stack.`,
-    );
-  });
-  const { config = {} } = (parse(text) ?? {}) as { config?: object };
-  const values = Object.entries(config).map(
-    ([key, value]: [string, unknown]) =>
-      [key, JSON.stringify(value, cover)] as const,
+  const { config } = await readStackFile(stack);
+  return Object.fromEntries(
+    Object.entries(config).map(
+      ([key, value]) =>
+        [`${prefix}${key}`, JSON.stringify(value, cover)] as const,
+    ),
   );
-  return Object.fromEntries(values);
 }
 
 /**

@@ -1,6 +1,7 @@
 /** Looks at a stack's places, read-only, and leaves out what cannot be reached, so that the rest is seen all the same. */
 
 import { PreviewError, UserError } from "../errors.ts";
+import { readStackFile } from "../stackFile.ts";
 import {
   changedUrns,
   type DriftReport,
@@ -19,7 +20,6 @@ import {
 import { cut } from "./previewReading.ts";
 import { type Redact, redaction } from "./redaction.ts";
 import { placeRegions } from "./resourcePlace.ts";
-import { readStackFile } from "./stackFile.ts";
 
 /** A look per place that fails alone, and some more. */
 const mostLooks = 12;

@@ -14,7 +14,8 @@ import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { execa } from "execa";
 import { projectDirectory, projectPath } from "../projectPaths.ts";
-import { openConfig, type StackFile, securePaths } from "./stackFile.ts";
+import type { StackFile } from "../stackFile.ts";
+import { openConfig, securePaths } from "./openConfig.ts";
 
 /** Variables of a process. */
 export type Environment = Readonly<Record<string, string | undefined>>;

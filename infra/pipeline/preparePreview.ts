@@ -5,6 +5,7 @@ import { loadImages } from "../definitions/load.ts";
 import { PreviewError, StoreError, UserError } from "../errors.ts";
 import { type Explanation, explainAll } from "../explanation.ts";
 import { projectPath } from "../projectPaths.ts";
+import { readStackFile, type StackFile } from "../stackFile.ts";
 import { openStore, storeAddress } from "../store/openStore.ts";
 import { type EngineDigest, parseDigest } from "./engineDigest.ts";
 import {
@@ -15,6 +16,7 @@ import {
   secretsOf,
   stateEnvironment,
 } from "./enginePreview.ts";
+import { keyConfig } from "./openConfig.ts";
 import { packageDifferences, readBuildRecords } from "./packageDifference.ts";
 import {
   type PackageDifference,
@@ -23,7 +25,6 @@ import {
 } from "./previewDocument.ts";
 import { cut, previewDocument } from "./previewReading.ts";
 import { type Redact, redaction } from "./redaction.ts";
-import { keyConfig, readStackFile, type StackFile } from "./stackFile.ts";
 
 /**
  * Previews a stack; nothing is changed.

@@ -40,6 +40,18 @@ const commands: Readonly<Record<string, Command>> = {
     purpose: "whether the store still has what is to be released",
     load: () => import("./ci/verify-release.ts"),
   },
+  preview: {
+    purpose: "what bringing a stack up would do, as a document and a note",
+    load: () => import("./ci/preview.ts"),
+  },
+  note: {
+    purpose: "the note on a merge request, written or brought up to date",
+    load: () => import("./ci/note.ts"),
+  },
+  drift: {
+    purpose: "what was altered behind Pulumi's back",
+    load: () => import("./ci/drift.ts"),
+  },
   sources: {
     purpose: "what this checkout says of the images of a stack, as JSON",
     load: () => import("./ci/sources.ts"),

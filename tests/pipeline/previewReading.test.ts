@@ -3,11 +3,11 @@
 import { expect, test } from "vitest";
 import { GitlabError, PreviewError } from "../../infra/errors.ts";
 import { parseDigest } from "../../infra/pipeline/engineDigest.ts";
+import { securePaths } from "../../infra/pipeline/openConfig.ts";
 import { previewDocumentSchema } from "../../infra/pipeline/previewDocument.ts";
 import { previewDocument } from "../../infra/pipeline/previewReading.ts";
 import { redaction } from "../../infra/pipeline/redaction.ts";
 import { placeOf, placeRegions } from "../../infra/pipeline/resourcePlace.ts";
-import { securePaths } from "../../infra/pipeline/stackFile.ts";
 
 const label = "debian-13-ec2-amd64-0123456789ab";
 const version = { definition: "debian-13-ec2-amd64", key: "0123456789ab" };

@@ -1,68 +1,10 @@
-/** A stack's file as it is in the repository: what may be read of it without the stack's passphrase. */
+/** A stack's configuration without what needs a passphrase or credentials. */
 
-import { readFile } from "node:fs/promises";
-import { parse } from "yaml";
-import { z } from "zod";
 import { parseConfig, type StackConfig } from "../config.ts";
 import { UserError } from "../errors.ts";
-import { projectPath } from "../projectPaths.ts";
+import type { StackFile } from "../stackFile.ts";
 
 const prefix = "cloud-images:";
-
-const fileSchema = z.looseObject({
-  encryptionsalt: z.string().optional(),
-  secretsprovider: z.string().optional(),
-  config: z.record(z.string(), z.unknown()).nullish(),
-});
-
-/** `Pulumi.<stack>.yaml`. */
-export interface StackFile {
-  readonly stack: string;
-  /** Whether its secrets are opened by a passphrase, and by no service. */
-  readonly hasPassphrase: boolean;
-  /** This project's values, without the prefix of their keys; secrets as `{ secure: … }`. */
-  readonly config: Readonly<Record<string, unknown>>;
-}
-
-/**
- * Reads a stack's file.
- *
- * @throws {UserError} for a name that is none, and a file that is missing or broken.
- */
-export async function readStackFile(stack: string): Promise<StackFile> {
-  if (!/^[\w.-]{1,100}$/.test(stack)) {
-    throw new UserError(
-      `${JSON.stringify(stack)} cannot be the name of a stack.`,
-    );
-  }
-  const name = `Pulumi.${stack}.yaml`;
-  const text = await readFile(projectPath(name), "utf8").catch(() => {
-    throw new UserError(
-      `There is no ${name}. Name a stack that has one, by --stack.`,
-    );
-  });
-  let value: unknown;
-  try {
-    value = parse(text) ?? {};
-  } catch (error) {
-    throw new UserError(`${name} is no YAML: ${(error as Error).message}`);
-  }
-  const parsed = fileSchema.safeParse(value);
-  if (!parsed.success) {
-    throw new UserError(`${name}: ${z.prettifyError(parsed.error)}`);
-  }
-  const { config, secretsprovider } = parsed.data;
-  return {
-    stack,
-    hasPassphrase:
-      secretsprovider === undefined || secretsprovider === "passphrase",
-    config: Object.fromEntries(
-      Object.entries(config ?? {})
-        .filter(([key]) => key.startsWith(prefix))
-        .map(([key, value]) => [key.slice(prefix.length), value]),
-    ),
-  };
-}
 
 /** Where in a value something is encrypted: paths of keys and indices. */
 export function securePaths(
