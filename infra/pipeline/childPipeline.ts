@@ -79,6 +79,9 @@ export function childPipeline(
           ...(shape.inStore ? [] : [["preview", previewJob(shape)]]),
         ]);
   const pipeline = {
+    // Without it GitLab takes jobs for those of branches, and a merge request's child would have none
+    // (https://gitlab.com/gitlab-org/gitlab/-/issues/322012).
+    workflow: { rules: [{ when: "always" }] },
     stages: ["build", "summary"],
     default: {
       ...(shape.image ? { image: shape.image } : {}),
@@ -158,9 +161,16 @@ function previewJob({ stack, tag }: PipelineShape) {
     script: [
       `scripts/ci preview --stack ${stack} --builds ${jobsDirectory} --into preview`,
     ],
+    environment: previewEnvironment,
     artifacts: { when: "always", expire_in: keptFor, paths: ["preview/"] },
   };
 }
+
+/** Its deployments tell the release project that there is a preview, as those of the job of that name before do. */
+const previewEnvironment = {
+  name: "preview/$CI_MERGE_REQUEST_IID",
+  auto_stop_in: "1 week",
+};
 
 function nothing({ tag }: PipelineShape) {
   return {

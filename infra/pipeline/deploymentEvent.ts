@@ -90,7 +90,11 @@ const pipelineSchema = z.looseObject({
   web_url: z.string().optional(),
 });
 
-/** A merge request's pipeline, as GitLab says it. */
+const mergeRequestSchema = z.looseObject({
+  head_pipeline: z.looseObject({ sha: z.string() }).nullish(),
+});
+
+/** A merge request's pipeline, or a child of it, as GitLab says it. */
 export interface MergeRequestPipeline extends PipelineMark {
   /** The number of the merge request. */
   readonly iid: number;
@@ -123,8 +127,16 @@ export async function mergeRequestPipeline(
   // GitLab makes these references; nobody can push to them.
   const [, iid] =
     /^refs\/merge-requests\/(\d{1,9})\/(?:head|merge|train)$/.exec(ref) ?? [];
-  if (iid === undefined || source !== "merge_request_event") return undefined;
-  return { pipeline: id, commit: sha, iid: Number(iid), url: web_url };
+  if (iid === undefined) return undefined;
+  const found = { pipeline: id, commit: sha, iid: Number(iid), url: web_url };
+  if (source === "merge_request_event") return found;
+  if (source !== "parent_pipeline") return undefined;
+  // A child, which has built images: of the merge request's newest pipeline, and not of a branch with such a name.
+  const { head_pipeline } = await client.get(
+    `${place}/merge_requests/${iid}`,
+    mergeRequestSchema,
+  );
+  return head_pipeline?.sha === sha ? found : undefined;
 }
 
 /**

@@ -33,8 +33,8 @@ describe("the pipeline that builds images", () => {
     };
     const jobs = jobsOf([sample, arm], merge);
     expect(Object.keys(jobs)).toEqual([
-      ...["stages", "default", `build: ${sample.name}`, "build: a"],
-      ...["summary", "preview"],
+      ...["workflow", "stages", "default"],
+      ...[`build: ${sample.name}`, "build: a", "summary", "preview"],
     ]);
     expect(jobs[`build: ${sample.name}`]).toMatchObject({
       tags: ["amd64", "merge"],
@@ -108,7 +108,8 @@ describe("the pipeline that builds images", () => {
   });
 
   it("has one cheap job where nothing is to be built, as GitLab refuses a pipeline without jobs", () => {
-    const { stages, default: _, ...jobs } = jobsOf([], merge);
+    const { workflow, stages, default: _, ...jobs } = jobsOf([], merge);
+    expect(workflow).toEqual({ rules: [{ when: "always" }] });
     expect(stages).toContain("build");
     expect(Object.keys(jobs)).toEqual(["nothing to build"]);
     expect(jobs["nothing to build"]).toMatchObject({

@@ -20,7 +20,7 @@ describe("a merge request", { timeout: 300_000 }, () => {
   const childJobs = async () => {
     const child = parse(await project.artifact("images.child.yml")) as object;
     return Object.keys(child).filter(
-      (name) => !["stages", "default"].includes(name),
+      (name) => !["workflow", "stages", "default"].includes(name),
     );
   };
 

@@ -109,13 +109,15 @@ describe("what a merge request reaches", () => {
   const reached = () =>
     jobsOf(image).filter(([, each]) => isOfMergeRequests(each));
 
-  it("has no token of a cloud, environment or resource group, and only runners of its own trust", () => {
+  it("has no token of a cloud, resource group or environment but its preview's, and only runners of its own trust", () => {
     expect(reached().map(([name]) => name)).toEqual([
       ...["lint", "tests", "affected", "images", "preview", "note"],
     ]);
     for (const [name, each] of reached()) {
       expect(each.id_tokens ?? {}, name).toEqual({});
-      expect(each.environment, name).toBeUndefined();
+      expect(each.environment?.name, name).toBe(
+        name === "preview" ? "preview/$CI_MERGE_REQUEST_IID" : undefined,
+      );
       expect(each.resource_group, name).toBeUndefined();
       if (each.trigger === undefined) {
         expect(each.tags, name).toEqual(["$CLOUD_IMAGES_MERGE_TAG"]);

@@ -109,6 +109,22 @@ test("the note is made from the artifact, for the merge request that GitLab says
   expect(notes()[0]).toContain("### Preview of `prod`: 2 images appear");
 });
 
+test("a child of the merge request's newest pipeline, which knows packages, brings the note up to date, and no other child", async () => {
+  const document = JSON.stringify(sampleDocument);
+  addPipeline(50, [previewJob(document)]);
+  addPipeline(51, [previewJob(document, { id: 901 })], {
+    source: "parent_pipeline",
+  });
+  await note(eventOf(900));
+  const head = { id: 50, source: "merge_request_event" };
+  images.mergeRequest(7).head_pipeline = { ...head, sha: "f".repeat(40) };
+  expect(await note(eventOf(901))).toMatchObject({ exitCode: 0 });
+  expect(notes()).toEqual([expect.stringContaining("pipeline=50")]);
+  images.mergeRequest(7).head_pipeline = { ...head, sha };
+  expect(await note(eventOf(901))).toMatchObject({ exitCode: 0 });
+  expect(notes()).toEqual([expect.stringContaining("pipeline=51")]);
+});
+
 test("an artifact in storage elsewhere is fetched without the token", async () => {
   gitlab.isStorageElsewhere = true;
   addPipeline(50, [previewJob(JSON.stringify(sampleDocument))]);

@@ -59,7 +59,7 @@ export interface Pipeline {
 
 interface MergeRequest {
   readonly iid: number;
-  head_pipeline: { id: number; source: string } | null;
+  head_pipeline: { id: number; source: string; sha?: string } | null;
   readonly notes: Note[];
 }
 
