@@ -12,7 +12,7 @@ import {
   writeFile,
 } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { execa } from "execa";
 import { parse, stringify } from "yaml";
@@ -66,14 +66,19 @@ export const sources = {
 const gitlabCiLocal = projectPath("node_modules/.bin/gitlab-ci-local");
 
 /** What gitlab-ci-local has of its own, but these come from a test. */
-const ignored = "CI_PIPELINE_SOURCE,CI_COMMIT_REF_PROTECTED";
+const ignored = "CI_PIPELINE_SOURCE,CI_COMMIT_REF_PROTECTED,CI_API_V4_URL";
 
 export class PipelineProject extends EngineProject {
-  static async make(): Promise<PipelineProject> {
+  /** @param prepare changes what the first commit has */
+  static async make(
+    prepare: (project: PipelineProject) => Promise<void> = async () => {},
+  ): Promise<PipelineProject> {
     const project = new PipelineProject(
       await mkdtemp(join(tmpdir(), "pipeline-project-")),
     );
     await project.fill();
+    await prepare(project);
+    await project.#begin();
     return project;
   }
 
@@ -97,6 +102,10 @@ export class PipelineProject extends EngineProject {
       store: { directory: this.path("store") },
       directory: { path: this.path("public"), formats: ["qcow2"] },
     });
+  }
+
+  /** Makes the first commit. */
+  async #begin(): Promise<void> {
     await this.setVariables({});
     await this.git("init", "--quiet", "--initial-branch=main");
     await this.commit("Begin");
@@ -193,11 +202,13 @@ export class PipelineProject extends EngineProject {
     return jobs.filter(({ when }) => when !== "never");
   }
 
-  /** The text of the only artifact of that name that a job left. */
+  /** The text of the only artifact that jobs left whose path ends so. */
   async artifact(name: string): Promise<string> {
     const directory = this.path(".gitlab-ci-local/artifacts");
     const all = await readdir(directory, { recursive: true });
-    const [path, ...more] = all.filter((each) => basename(each) === name);
+    const [path, ...more] = all.filter((each) =>
+      `/${each}`.endsWith(`/${name}`),
+    );
     if (path === undefined || more.length > 0) {
       throw new Error(`Not one ${name}: ${[path, ...more].join(", ")}`);
     }
