@@ -179,7 +179,7 @@ describe("the configuration of a stack", () => {
           : all
               .filter(({ types }) => types.includes("daily"))
               .map(({ definition }) => definition.name)
-              .filter((name) => name.endsWith("-amd64")),
+              .filter((name) => /^debian-13-.*-(amd64|arm64)$/.test(name)),
       );
     },
   );

@@ -140,10 +140,14 @@ export type ScheduleConfig = z.output<typeof scheduleSchema>;
 
 const schedulesSchema = z.record(ownNameSchema, scheduleSchema);
 
-/** At 14:14 UTC Debian's archive has settled after one of its four updates a day; Saturdays have runners to spare. */
+/**
+ * At 14:14 UTC Debian's archive has settled after one of its four updates a day; Saturdays have runners to spare, and drift
+ * is known when people come to work in Europe.
+ */
 const buildSchedules = {
   daily: { cron: "14 14 * * *" },
   weekly: { cron: "14 2 * * 6" },
+  drift: { cron: "30 5 * * *" },
 } as const;
 
 const approvalRuleSchema = z.strictObject({

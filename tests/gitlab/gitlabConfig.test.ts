@@ -29,6 +29,9 @@ test("what is left out is filled in", () => {
     weekly: {
       ...{ cron: "14 2 * * 6", timezone: "UTC", active: true, variables: {} },
     },
+    drift: {
+      ...{ cron: "30 5 * * *", timezone: "UTC", active: true, variables: {} },
+    },
   });
 });
 
