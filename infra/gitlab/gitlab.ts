@@ -57,13 +57,18 @@ export class Gitlab extends pulumi.ComponentResource {
       this.#declareJobTokens(this.release.scope, config.release);
     }
     if (noteToken !== undefined) {
-      declareNoteToken(
-        this.image.scope,
-        this.#scopeOf(noteToken.in),
-        noteToken,
-      );
+      const { image } = this;
+      const token = declareNoteToken(image.scope, noteToken);
+      const reader = this.#scopeOf(noteToken.in);
+      declareNoteVariable(reader, noteToken, token);
       if (this.release !== undefined && noteToken.in === "release") {
-        declareNoteTrigger(this.image.scope, this.release.scope, config);
+        // For issues about drift, by schedules: merge requests do not get what is protected.
+        declareNoteVariable(
+          image.scope,
+          { ...noteToken, protected: true },
+          token,
+        );
+        declareNoteTrigger(image.scope, this.release.scope, config);
       }
     }
     const declared = Object.entries(runners).map(([title, runner]) => {
@@ -123,13 +128,12 @@ export class Gitlab extends pulumi.ComponentResource {
 
 type ProjectRole = "image" | "release";
 
-/** A token that writes notes in one project, for jobs of the same or another. It is made anew before it ends. */
+/** A token that writes notes in a project. It is made anew before it ends. */
 function declareNoteToken(
   { name, project, child }: ProjectScope,
-  reader: ProjectScope,
   config: NoteTokenConfig,
-): void {
-  const { token } = new ProjectAccessToken(
+): pulumi.Output<string> {
+  return new ProjectAccessToken(
     `${name}-note-token`,
     {
       project,
@@ -144,7 +148,15 @@ function declareNoteToken(
       },
     },
     child,
-  );
+  ).token;
+}
+
+/** Gives it to the jobs of a project. */
+function declareNoteVariable(
+  reader: ProjectScope,
+  config: NoteTokenConfig,
+  token: pulumi.Output<string>,
+): void {
   declareVariable(reader, {
     key: config.variable,
     value: token,

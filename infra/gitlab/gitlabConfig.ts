@@ -24,7 +24,9 @@ const noteTokenSchema = z
     in: z
       .enum(["image", "release"])
       .default("image")
-      .describe("Whose jobs get it"),
+      .describe(
+        "Whose jobs write notes; those of protected branches of the image project write issues in any case",
+      ),
     protected: z
       .boolean()
       .default(true)
@@ -123,17 +125,22 @@ export const gitlabConfigSchema = z
     if (noteToken?.in === "release" && release === undefined) {
       complain(["noteToken", "in"], noRelease);
     }
-    const declared = noteToken && config[noteToken.in]?.variables;
-    for (const [index, { key, environment }] of (declared ?? []).entries()) {
-      if (environment !== "*") continue;
-      if (key === noteToken?.variable) {
-        complain(["noteToken", "variable"], "is among the variables, too");
-      }
-      if (key === imageProjectVariable && noteToken?.in === "release") {
-        complain(
-          ["release", "variables", index, "key"],
-          "is declared with noteToken: take it out",
-        );
+    for (const role of ["image", "release"] as const) {
+      // The image project always has it; only the release project has the other's id.
+      if (noteToken === undefined) break;
+      if (role === "release" && noteToken.in === "image") continue;
+      const variables = config[role]?.variables ?? [];
+      for (const [index, { key, environment }] of variables.entries()) {
+        if (environment !== "*") continue;
+        if (key === noteToken.variable) {
+          complain(["noteToken", "variable"], "is among the variables, too");
+        }
+        if (key === imageProjectVariable && role === "release") {
+          complain(
+            ["release", "variables", index, "key"],
+            "is declared with noteToken: take it out",
+          );
+        }
       }
     }
     if (noteToken?.in === "release" && config.image.webhooks.notes) {
