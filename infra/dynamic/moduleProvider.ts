@@ -1,11 +1,15 @@
 /** What the process that runs dynamic providers loads: the engine's calls, handed to a module of the repository. */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import type { dynamic } from "@pulumi/pulumi";
 import { endWithEngine } from "./engineWatch.ts";
-import type { Implementation } from "./provider.ts";
+import type { Implementation, Made } from "./provider.ts";
 
 // biome-ignore lint/suspicious/noExplicitAny: the engine hands over whatever the module's own types say
 type AnyImplementation = Implementation<any, any>;
+
+/** After a failure it is looked for no longer than this what is there: a cloud that does not answer has been waited for. */
+const lookSeconds = 30;
 
 /**
  * The provider that stands for the `implementation` which a module exports.
@@ -30,12 +34,34 @@ export async function providerOf(
       throw error;
     }
   };
+  /** Whether something is there, or nobody can tell. */
+  const mayRemain = ({ id, outputs }: Made<unknown>): Promise<boolean> =>
+    Promise.race([
+      implementation.read(id, outputs).then(
+        (found) => found !== undefined,
+        () => true,
+      ),
+      sleep(lookSeconds * 1000, true, { ref: false }),
+    ]);
   return {
     async create(inputs) {
-      const { id, outputs } = await noted(inputs, () =>
-        implementation.create(inputs),
-      );
-      return { id, outs: outputs };
+      const progress: { begun?: Made<object> } = {};
+      try {
+        const { id, outputs } = await noted(inputs, () =>
+          implementation.create(inputs, (begun) => {
+            progress.begun = begun;
+          }),
+        );
+        return { id, outs: outputs };
+      } catch (error) {
+        const { begun } = progress;
+        if (begun === undefined || !(await mayRemain(begun))) throw error;
+        throw unfinished(error, {
+          ...begun,
+          // With the text of its provider, which Pulumi adds to everything but this.
+          outputs: { ...inputs, ...begun.outputs },
+        });
+      }
     },
 
     async read(id, outputs) {
@@ -58,4 +84,14 @@ export async function providerOf(
 
     delete: (id, outputs) => implementation.delete(id, outputs),
   };
+}
+
+/** An error that has the engine keep what was begun; it is recognised by these properties. */
+function unfinished(error: unknown, { id, outputs }: Made<object>): Error {
+  const message = error instanceof Error ? error.message : String(error);
+  return Object.assign(new Error(message, { cause: error }), {
+    id,
+    properties: outputs,
+    reasons: [message],
+  });
 }

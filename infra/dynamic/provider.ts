@@ -9,10 +9,24 @@
 import * as pulumi from "@pulumi/pulumi";
 import { leaveOutTraces } from "../sdkDebugging.ts";
 
+/** What comes into the state of a resource. */
+export interface Made<Outputs> {
+  readonly id: string;
+  readonly outputs: Outputs;
+}
+
 /** What a module behind a dynamic resource exports under the name `implementation`. */
 export interface Implementation<Inputs extends object, Outputs extends Inputs> {
-  /** Makes the thing. Outputs repeat the inputs. */
-  create(inputs: Inputs): Promise<{ id: string; outputs: Outputs }>;
+  /**
+   * Makes the thing. Outputs repeat the inputs.
+   *
+   * @param begin called before the first change, with what the state is to have should it fail after that: the next run
+   * goes on by `update`, or removes it by `delete`. What `read` does not find then is forgotten.
+   */
+  create(
+    inputs: Inputs,
+    begin?: (begun: Made<Outputs>) => void,
+  ): Promise<Made<Outputs>>;
   /** Looks at the thing as it is now; `undefined` when it is gone. */
   read(id: string, outputs: Outputs): Promise<Outputs | undefined>;
   /** Decides, without looking, what there is to do. */

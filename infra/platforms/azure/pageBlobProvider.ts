@@ -44,7 +44,8 @@ export interface PageBlobOutputs extends PageBlobInputs {
   readonly url: string;
   /** Changes with every change of the blob. */
   readonly etag: string;
-  readonly verification: Verification;
+  /** None while it is not whole. */
+  readonly verification?: Verification | undefined;
   /** Bytes of pages that went over the network in the last run that made it. */
   readonly sentBytes: number;
   readonly problems: readonly string[];
@@ -78,21 +79,34 @@ export function pageBlobs(
   const apiOf = (inputs: PageBlobInputs) =>
     new PageBlobApi(inputs.access, nameOf(inputs), retries);
 
-  const provide = (inputs: PageBlobInputs, known?: PageBlobOutputs) =>
+  const provide = (
+    inputs: PageBlobInputs,
+    known?: PageBlobOutputs,
+    begin = () => {},
+  ) =>
     // Who waits for a lock takes no turn: another process may have it for hours.
     withBlobLock(inputs, () =>
-      limitOf(inputs)(() => new Provision(inputs, known, apiOf(inputs)).run()),
+      limitOf(inputs)(() =>
+        new Provision(inputs, known, apiOf(inputs), begin).run(),
+      ),
     );
 
   return {
-    async create(inputs) {
-      const outputs = await provide(inputs);
-      return { id: `${inputs.access.account}/${nameOf(inputs)}`, outputs };
+    async create(inputs, begin) {
+      const id = `${inputs.access.account}/${nameOf(inputs)}`;
+      const { url } = apiOf(inputs);
+      const problems = [`${url} is not finished`];
+      const begun = { ...inputs, url, etag: "", sentBytes: 0, problems };
+      const outputs = await provide(inputs, undefined, () =>
+        begin?.({ id, outputs: begun }),
+      );
+      return { id, outputs };
     },
 
     async read(_id, outputs) {
       const found = await apiOf(outputs).find();
       if (found === undefined || !isOurs(found, outputs)) return undefined;
+      if (outputs.verification === undefined) return outputs;
       const problems =
         found.etag === outputs.etag && isWhole(found, outputs)
           ? []
@@ -145,22 +159,27 @@ export function pageBlobs(
 export const implementation = pageBlobs(usualRetries);
 
 /** What a run comes to. */
-type Proven = Pick<PageBlobOutputs, "etag" | "verification" | "sentBytes">;
+interface Proven extends Pick<PageBlobOutputs, "etag" | "sentBytes"> {
+  readonly verification: Verification;
+}
 
 /** One run for one blob, under the lock. */
 class Provision {
   readonly #inputs: PageBlobInputs;
   readonly #known: PageBlobOutputs | undefined;
   readonly #api: PageBlobApi;
+  readonly #begin: () => void;
 
   constructor(
     inputs: PageBlobInputs,
     known: PageBlobOutputs | undefined,
     api: PageBlobApi,
+    begin: () => void,
   ) {
     this.#inputs = inputs;
     this.#known = known;
     this.#api = api;
+    this.#begin = begin;
   }
 
   async run(): Promise<PageBlobOutputs> {
@@ -175,13 +194,20 @@ class Provision {
 
   /** What the last run verified, and nobody changed since. */
   async #proven(): Promise<Proven | undefined> {
-    const known = this.#known;
-    if (known?.sha256 !== this.#inputs.sha256) return undefined;
-    const found = await this.#api.find();
-    if (found?.etag !== known.etag || !isWhole(found, this.#inputs)) {
+    const {
+      sha256,
+      etag = "",
+      verification,
+      sentBytes = 0,
+    } = this.#known ?? {};
+    if (verification === undefined || sha256 !== this.#inputs.sha256) {
       return undefined;
     }
-    return known;
+    const found = await this.#api.find();
+    if (found?.etag !== etag || !isWhole(found, this.#inputs)) {
+      return undefined;
+    }
+    return { etag, verification, sentBytes };
   }
 
   async #made(): Promise<Proven> {
@@ -216,6 +242,7 @@ class Provision {
   async #claimed(sizeBytes: number): Promise<FoundBlob> {
     for (let attempt = 0; attempt < 2; attempt++) {
       const found = await this.#api.find();
+      this.#begin();
       const left = found && (await this.#takenOver(found, sizeBytes));
       // It may be there after all: an answer was lost, or another run was faster.
       const claimed =

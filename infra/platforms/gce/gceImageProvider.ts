@@ -150,28 +150,43 @@ export function gceImages(
   const provide = async (
     inputs: GceImageInputs,
     known?: GceImageOutputs,
+    begin = () => {},
   ): Promise<GceImageOutputs> => {
-    if (!isPublished(inputs)) return { ...inputs, sentBytes: 0, problems: [] };
+    if (!isPublished(inputs)) {
+      return known ?? { ...inputs, sentBytes: 0, problems: [] };
+    }
     // Who waits for a lock takes no turn: another process may have it for hours.
     return withLock(inputs, () =>
       limitOf(inputs)(async () => {
         const api = await ComputeApi.open(inputs.access, settings.patience);
-        return new Provision(inputs, known, api, settings).run();
+        return new Provision(inputs, known, api, settings, begin).run();
       }),
     );
   };
 
   return {
-    async create(inputs) {
-      const outputs = await provide(inputs);
-      const { place, definition, key } = inputs;
-      return { id: `${place}/${definition}/${key.slice(0, 12)}`, outputs };
+    async create(inputs, begin) {
+      const { place, definition, key, label } = inputs;
+      const id = `${place}/${definition}/${key.slice(0, 12)}`;
+      const problems = [`${label} is not finished in ${place}`];
+      const begun = { ...inputs, sentBytes: 0, problems };
+      const outputs = await provide(inputs, undefined, () =>
+        begin?.({ id, outputs: begun }),
+      );
+      return { id, outputs };
     },
 
     async read(_id, outputs) {
+      if (!isPublished(outputs)) return undefined;
       const { imageName, imageId } = outputs;
-      if (imageName === undefined || !isPublished(outputs)) return undefined;
       const api = await ComputeApi.open(outputs.access, settings.patience);
+      if (imageName === undefined) {
+        const images = await api.images();
+        const remains =
+          images.find((image) => isMarked(image, outputs)) ??
+          (await ownSource(outputs, settings));
+        return remains && outputs;
+      }
       const image = await api.findImage(imageName);
       if (image === undefined || image.id !== imageId) return undefined;
       const store = openStore(outputs.store);
@@ -202,6 +217,10 @@ export function gceImages(
           ...(isElsewhere ? ["access"] : []),
           // The other ones count from the next version on: an image that is in use is not given up for them.
           ...(isMade ? changed(["version", "sha256", "architecture"]) : []),
+          // What was begun is found by these.
+          ...(!isMade && isPublished(outputs)
+            ? changed(["version", "sha256", "bucket", "prefix"])
+            : []),
         ],
         updates: [
           ...store.updates,
@@ -230,9 +249,7 @@ export function gceImages(
         }
         const api = await ComputeApi.open(outputs.access, settings.patience);
         const images = await api.images();
-        const ours = images.filter((image) =>
-          carriesLabels(image, identityLabels(outputs)),
-        );
+        const ours = images.filter((image) => isMarked(image, outputs));
         for (const { name } of ours) await api.deleteImage(name);
         const { imageName, imageId } = outputs;
         const left = images.find(({ id }) => id === imageId);
@@ -243,10 +260,8 @@ export function gceImages(
           );
         }
         if (!isPublished(outputs)) return;
-        const object = await sourceObjectOf(outputs, settings);
-        const facts = await object.find();
-        if (facts === undefined || !isOurs(facts, outputs)) return;
-        await object.remove(facts.generation);
+        const source = await ownSource(outputs, settings);
+        await source?.object.remove(source.facts.generation);
       });
     },
   };
@@ -271,12 +286,14 @@ class Provision {
   readonly #settings: GceSettings;
   readonly #store: Store;
   readonly #name: string;
+  readonly #begin: () => void;
 
   constructor(
     inputs: Published,
     known: GceImageOutputs | undefined,
     api: ComputeApi,
     settings: GceSettings,
+    begin: () => void,
   ) {
     this.#inputs = inputs;
     this.#known = known;
@@ -284,6 +301,7 @@ class Provision {
     this.#settings = settings;
     this.#store = openStore(inputs.store);
     this.#name = imageNameOf(inputs, inputs.version);
+    this.#begin = begin;
   }
 
   async run(): Promise<GceImageOutputs> {
@@ -295,6 +313,7 @@ class Provision {
     if (claim !== undefined) throw new StoreError(claim);
     const images = await this.#api.images();
     this.#checkOthers(images);
+    if (images.some((each) => this.#isOwn(each))) this.#begin();
     const proven = await this.#provide(build, images, record);
     await this.#describe(proven.image);
     await this.#record(build, record, proven);
@@ -471,6 +490,7 @@ class Provision {
   ): Promise<{ source: ObjectFacts; sentBytes: number }> {
     const { bucket, sha256, atOnce } = this.#inputs;
     const found = await object.find();
+    this.#begin();
     if (found !== undefined) {
       if (!isOurs(found, this.#inputs)) {
         throw new UserError(
@@ -588,11 +608,13 @@ class Provision {
 
   /** Ours by its labels, or as the one that the last run made: its labels may have been taken off. */
   #isOwn(image: ComputeImage): boolean {
-    return (
-      image.id === this.#known?.imageId ||
-      carriesLabels(image, identityLabels(this.#inputs))
-    );
+    return image.id === this.#known?.imageId || isMarked(image, this.#inputs);
   }
+}
+
+/** Whether an image says that it is the one of these inputs. */
+function isMarked(image: ComputeImage, inputs: GceImageInputs): boolean {
+  return carriesLabels(image, identityLabels(inputs));
 }
 
 /** Whether an image is in a family, and not of this series. */
@@ -615,6 +637,17 @@ function sourceObjectOf(
     .digest("hex");
   const name = `${prefix}/${imageNameOf(inputs, version)}-${digest.slice(0, 12)}.tar.gz`;
   return SourceObject.open(access, bucket, name, retries);
+}
+
+/** The object, where it is there and ours. */
+async function ownSource(
+  inputs: Published,
+  settings: GceSettings,
+): Promise<{ object: SourceObject; facts: ObjectFacts } | undefined> {
+  const object = await sourceObjectOf(inputs, settings);
+  const facts = await object.find();
+  if (facts === undefined || !isOurs(facts, inputs)) return undefined;
+  return { object, facts };
 }
 
 /** What our objects say of themselves. */

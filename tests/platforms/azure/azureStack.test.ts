@@ -27,6 +27,7 @@ import {
   askedForResources,
   removeOrphanResource,
 } from "../../../infra/platforms/azure/orphanResources.ts";
+import { listPlaceFailures } from "../../../infra/store/attempts.ts";
 import { listPublications } from "../../../infra/store/documents.ts";
 import type { BuildRecord } from "../../../infra/store/records.ts";
 import { azureStateVariable } from "../../doubles/azure/cloud.ts";
@@ -496,6 +497,58 @@ describe("a stack that publishes to Azure", { timeout: 300_000 }, () => {
     expect((await remove()).exitCode).toBe(0);
     await theirs.delete();
     expect(await versions("europe")).toEqual(["0.20261121.312"]);
+  });
+
+  it("goes on with what a failed upload had begun, or leaves nothing of it, as the next run wants", async () => {
+    await configure();
+    const theirs = container.getPageBlobClient("europe/theirs.vhd");
+    await theirs.create(512);
+    const { etag } = await theirs.getProperties();
+    const keptBlobs = async () => {
+      const { output } = await project.run(["stack", "export"], env);
+      return output.match(/"id": "[^"]*\.vhd"/g) ?? [];
+    };
+    const refusal = { kind: "answer", status: 401, code: "NoToken" } as const;
+    const cutOff = () =>
+      proxy.fail(/^PUT page /, refusal, { after: 1, times: 1000 });
+
+    // Nothing was made.
+    await prepare("20261119-0312");
+    proxy.fail(/^PUT images/, refusal, { times: 1000 });
+    await failingUp();
+    expect(await keptBlobs()).toEqual([]);
+    proxy.reset();
+
+    cutOff();
+    expect(await failingUp()).toContain("have run out");
+    const first = `europe/${image}-daily-20261119-0312`;
+    expect(await blobs()).toEqual([first, "europe/theirs.vhd"]);
+    expect(await listPlaceFailures(project.store)).toMatchObject([
+      { place: "europe", message: expect.stringContaining("have run out") },
+    ]);
+    expect(await keptBlobs()).toHaveLength(1);
+    await forget();
+    expect(await up("--refresh")).toMatch(/-azure-europe-blob updated/);
+    expect(await writes()).not.toContainEqual(
+      expect.stringMatching(/^PUT images/),
+    );
+    expect(await versions("europe")).toEqual(["0.20261119.312"]);
+    expect(await listPlaceFailures(project.store)).toEqual([]);
+
+    await prepareNext("20261120-0312");
+    cutOff();
+    await failingUp();
+    const begun = `europe/${image}-daily-20261120-0312`;
+    expect(await blobs()).toEqual([first, begun, "europe/theirs.vhd"]);
+    proxy.reset();
+    await prepareNext("20261121-0312");
+    await up();
+    expect(await blobs()).toEqual([
+      ...[first, `europe/${image}-daily-20261121-0312`, "europe/theirs.vhd"],
+    ]);
+    expect(await keptBlobs()).toHaveLength(2);
+    expect(await versions("europe")).toHaveLength(2);
+    expect((await theirs.getProperties()).etag).toBe(etag);
   });
 
   it("refuses a misspelt region before anything is touched", async () => {

@@ -140,3 +140,61 @@ it("brings versions to each project, keeps two, and leaves nothing", {
   expect(await cloud.objectNames(bucket)).toEqual([]);
   expect(await listPublications(project.store)).toEqual([]);
 });
+
+it("goes on with what a failed run had begun, or leaves nothing of it, as the next run wants", {
+  timeout: 300_000,
+}, async () => {
+  const target = { bucket, project: "third-project", endpoint: cloud.url };
+  await project.configure({
+    directory: undefined,
+    gce: { definitions: ["*"], targets: { three: target } },
+  });
+  const theirs = cloud.addImage("third-project", { name: "theirs" });
+  await cloud.putObject(bucket, "theirs.tar.gz", "theirs");
+  const ofProject = (path: string) =>
+    new RegExp(`^compute/v1/projects/third-project/global/images${path}`);
+  const images = ofProject("\\?");
+  const keptImages = async () =>
+    (await run("stack", "export")).match(/"id": "three\//g) ?? [];
+  const failing = async (method: string, path: RegExp) => {
+    cloud.reset();
+    const fault = { kind: "answer", status: 401, reason: "authError" } as const;
+    cloud.fail(method, path, fault, 1000);
+    const { exitCode, output } = await end("up", "--yes");
+    expect(exitCode, output).not.toBe(0);
+    expect(output).toContain("they expired");
+    cloud.reset();
+  };
+
+  // Nothing was made.
+  await prepare("20261123-1");
+  await failing("GET", images);
+  expect(await keptImages()).toEqual([]);
+
+  // An object.
+  await failing("POST", images);
+  expect(await cloud.objectNames(bucket)).toHaveLength(2);
+  expect(await keptImages()).toHaveLength(1);
+  expect(await run("up", "--yes", "--refresh")).toMatch(/-gce-three updated/);
+  expect(cloud.sentBytes).toBe(0);
+  expect(await cloud.objectNames(bucket)).toEqual(["theirs.tar.gz"]);
+  const first = `${family}-20261123-1 ${family}`;
+  expect(shown("third-project")).toEqual([
+    ...[`${first} ACTIVE`, "theirs none ACTIVE"],
+  ]);
+
+  // An object and an image, and nobody goes on with them.
+  await prepare("20261124-1");
+  await failing("GET", ofProject("/debian"));
+  expect(await cloud.objectNames(bucket)).toHaveLength(2);
+  expect(shown("third-project")).toHaveLength(3);
+  await prepare("20261125-1");
+  await run("up", "--yes");
+  expect(await cloud.objectNames(bucket)).toEqual(["theirs.tar.gz"]);
+  expect(shown("third-project")).toEqual([
+    `${first} DEPRECATED`,
+    `${family}-20261125-1 ${family} ACTIVE`,
+    "theirs none ACTIVE",
+  ]);
+  expect(cloud.imagesOf("third-project")).toContainEqual(theirs);
+});
