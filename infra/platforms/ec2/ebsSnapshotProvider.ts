@@ -111,15 +111,33 @@ export const implementation: Implementation<
   EbsSnapshotInputs,
   EbsSnapshotOutputs
 > = {
-  async create(inputs) {
-    const outputs = await provide(inputs);
-    return { id: `${inputs.access.region}/${inputs.amiName}`, outputs };
+  async create(inputs, begin) {
+    const { access, amiName, label } = inputs;
+    const id = `${access.region}/${amiName}`;
+    const problems = [
+      `the snapshot of ${label} in ${access.region} is not finished`,
+    ];
+    const begun = { ...inputs, sentBytes: 0, problems };
+    const outputs = await provide(inputs, undefined, () =>
+      begin?.({ id, outputs: begun }),
+    );
+    return { id, outputs };
   },
 
   async read(_id, outputs) {
     const { access, snapshotId } = outputs;
-    if (snapshotId === undefined) return undefined;
+    if (snapshotId === undefined && !isPublished(outputs)) return undefined;
     await checkAccount(access);
+    if (snapshotId === undefined) {
+      const way = await snapshotMethods[outputs.method]();
+      // What there may be besides snapshots is for `delete` to find.
+      if (way.removeRemains !== undefined) return outputs;
+      const found = await snapshotsWithTags(
+        ec2Caller(access),
+        identityTags(outputs),
+      );
+      return found.length === 0 ? undefined : outputs;
+    }
     const snapshot = await findSnapshot(ec2Caller(access), snapshotId);
     if (snapshot === undefined) return undefined;
     return { ...outputs, problems: problemsOf(snapshot, outputs) };
@@ -139,6 +157,8 @@ export const implementation: Implementation<
         ...(isMade
           ? changed(["version", "rawSha256", "zeroBlocks", "encryption"])
           : []),
+        // A method finds what it had begun, and not what another one had.
+        ...(!isMade && isPublished(outputs) ? changed(["method"]) : []),
       ],
       updates: [
         ...changed(["tags", "readBack", "store", "method"]),
@@ -179,12 +199,15 @@ export const implementation: Implementation<
 async function provide(
   inputs: EbsSnapshotInputs,
   known?: EbsSnapshotOutputs,
+  begin = () => {},
 ): Promise<EbsSnapshotOutputs> {
-  if (!isPublished(inputs)) return { ...inputs, sentBytes: 0, problems: [] };
+  if (!isPublished(inputs)) {
+    return known ?? { ...inputs, sentBytes: 0, problems: [] };
+  }
   await checkAccount(inputs.access);
   // Who waits for a lock takes no turn: another process may have it for hours.
   return withLock(inputs, () =>
-    limitOf(inputs)(() => new Provision(inputs, known).run()),
+    limitOf(inputs)(() => new Provision(inputs, known, begin).run()),
   );
 }
 
@@ -194,12 +217,18 @@ class Provision {
   readonly #known: EbsSnapshotOutputs | undefined;
   readonly #ec2: Ec2Caller;
   readonly #tell: Tell;
+  readonly #begin: () => void;
 
-  constructor(inputs: Published, known: EbsSnapshotOutputs | undefined) {
+  constructor(
+    inputs: Published,
+    known: EbsSnapshotOutputs | undefined,
+    begin: () => void,
+  ) {
     this.#inputs = inputs;
     this.#known = known;
     this.#ec2 = ec2Caller(inputs.access);
     this.#tell = teller(inputs);
+    this.#begin = begin;
   }
 
   async run(): Promise<EbsSnapshotOutputs> {
@@ -208,6 +237,7 @@ class Provision {
     const found = await snapshotsWithTags(this.#ec2, identity);
     const ids = found.map(({ SnapshotId }) => SnapshotId ?? "");
     await checkNameIsFree(this.#ec2, access.region, amiName, identity, ids);
+    this.#begin();
     const healed = await this.#heal();
     if (healed !== undefined) return healed;
     const request = await this.#request();

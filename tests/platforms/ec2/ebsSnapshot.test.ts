@@ -23,6 +23,7 @@ import {
 } from "vitest";
 import { ec2Client } from "../../../infra/aws/clients.ts";
 import type { ImageKey } from "../../../infra/definitions/definition.ts";
+import type { Made } from "../../../infra/dynamic/provider.ts";
 import { UserError, WrongCopyError } from "../../../infra/errors.ts";
 import {
   type EbsSnapshotInputs,
@@ -260,6 +261,30 @@ test("a new one that holds something else is removed, and the block is named", a
   repair();
   await implementation.create(inputs());
   expect(await snapshots()).toHaveLength(1);
+});
+
+test("what a failed attempt had begun is known, is finished, and goes", async () => {
+  const refusal = refuse(
+    isCall("ebs", "PutSnapshotBlock"),
+    ...(["AccessDeniedException", "Not today."] as const),
+  );
+  const repair = breaking(refusal);
+  const begun: Made<EbsSnapshotOutputs>[] = [];
+  const begin = (made: Made<EbsSnapshotOutputs>) => void begun.push(made);
+  await expect(implementation.create(inputs(), begin)).rejects.toThrow();
+  const { id, outputs } = begun[0] ?? expect.fail("Nothing was begun.");
+  expect(await snapshots()).toHaveLength(1);
+  expect(await implementation.read(id, outputs)).toEqual(outputs);
+  const { replaces, updates } = implementation.diff(outputs, inputs());
+  expect(replaces).toEqual([]);
+  expect(updates).toContain("problems");
+  repair();
+  const finished = await implementation.update(id, outputs, inputs());
+  expect(finished.problems).toEqual([]);
+  expect(await snapshots()).toHaveLength(1);
+  await implementation.delete(id, outputs);
+  expect(await snapshots()).toEqual([]);
+  expect(await implementation.read(id, outputs)).toBeUndefined();
 });
 
 test("a name that something else has is told before anything is sent, and that stays", async () => {
