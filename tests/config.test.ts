@@ -173,13 +173,14 @@ describe("the configuration of a stack", () => {
         config.type,
       );
       const chosen = chooseDefinitions(stack, config, all);
-      expect(chosen.map(({ name }) => name)).toEqual(
+      expect(chosen.map(({ name }) => name).sort()).toEqual(
         stack === "local"
           ? ["debian-13-genericcloud-amd64"]
           : all
               .filter(({ types }) => types.includes("daily"))
               .map(({ definition }) => definition.name)
-              .filter((name) => /^debian-13-.*-(amd64|arm64)$/.test(name)),
+              .filter((name) => /^debian-13-.*-(amd64|arm64)$/.test(name))
+              .sort(),
       );
     },
   );

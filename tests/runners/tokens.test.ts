@@ -8,10 +8,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PutParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
 import { execa } from "execa";
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
 import { projectPath } from "../../infra/projectPaths.ts";
 import type { LocalServer } from "../servers/localServer.ts";
 import { startMoto } from "../servers/moto.ts";
+
+// The clients are programs of Python, which take their time on a busy machine.
+vi.setConfig({ testTimeout: 180_000 });
 
 const tokens = '{"merge-amd64":"glrt-of-a-test"}';
 const login = "login-of-the-machine";
