@@ -58,6 +58,11 @@ const settingsSchema = z
     ciSeparatedCaches: z
       .boolean()
       .describe("Whether protected branches have caches of their own"),
+    ciForwardDeploymentEnabled: z
+      .boolean()
+      .describe(
+        "Whether a deployment is dropped when one of a later pipeline has come to a good end",
+      ),
     ciPipelineVariablesMinimumOverrideRole: z
       .enum(["developer", "maintainer", "owner", "no_one_allowed"])
       .describe("Who may start pipelines with variables of their own"),

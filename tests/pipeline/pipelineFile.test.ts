@@ -186,19 +186,16 @@ describe("what publishes", () => {
 });
 
 describe("children and other projects", () => {
-  it.each(["images", "scheduled images"])(
-    "%s: fails with its child",
-    (name) => {
-      const generator = name === "images" ? "affected" : "all images";
-      expect(job(image, name)).toMatchObject({
-        needs: [{ job: generator, artifacts: true }],
-        trigger: {
-          include: [{ artifact: "images.child.yml", job: generator }],
-          strategy: "depend",
-        },
-      });
-    },
-  );
+  it.each(["images", "built images"])("%s: fails with its child", (name) => {
+    const generator = name === "images" ? "affected" : "wanted images";
+    expect(job(image, name)).toMatchObject({
+      needs: [{ job: generator, artifacts: true }],
+      trigger: {
+        include: [{ artifact: "images.child.yml", job: generator }],
+        strategy: "depend",
+      },
+    });
+  });
 
   it("starts releases by hand, with the keys and nothing else", () => {
     expect(job(image, "release")).toMatchObject({

@@ -26,7 +26,7 @@ describe("a schedule", { timeout: 300_000 }, () => {
 
   it("has the jobs of its kind, and those of drift no other", async () => {
     expect(await names(daily)).toEqual([
-      ...["all images", "scheduled images", "scheduled update"],
+      ...["wanted images", "built images", "scheduled update"],
     ]);
     expect(
       await names({ ...sources.schedule, CLOUD_IMAGES_SCHEDULE: "drift" }),
@@ -38,7 +38,7 @@ describe("a schedule", { timeout: 300_000 }, () => {
     const childOf = async (schedule: string) => {
       const { exitCode, output } = await project.pipeline(
         { ...daily, CLOUD_IMAGES_SCHEDULE: schedule },
-        "all images",
+        "wanted images",
       );
       expect(exitCode, output).toBe(0);
       return project.artifact("images.child.yml");

@@ -92,9 +92,11 @@ describe("a change of a package list", { timeout: 20 * minutes }, () => {
   async function schedule(): Promise<void> {
     const variables = { ...sources.schedule, CLOUD_IMAGES_SCHEDULE: "daily" };
     for (const step of [
-      () => project.pipeline(variables, "all images"),
+      () => project.pipeline(variables, "wanted images"),
       async () =>
-        project.child(await project.artifact("allIAimages/images.child.yml")),
+        project.child(
+          await project.artifact("wantedIAimages/images.child.yml"),
+        ),
       () => project.pipeline(variables, "scheduled update"),
     ]) {
       const { exitCode, output } = await step();

@@ -80,14 +80,14 @@ async function mergeBase(ref: string): Promise<string> {
   if (!/^[\w./~^@{}-]+$/.test(ref) || ref.startsWith("-")) {
     throw new UserError(`${JSON.stringify(ref)} names no commit.`);
   }
-  const { exitCode, stdout } = await execa(
+  const { exitCode, stdout, stderr } = await execa(
     "git",
     ["merge-base", `${ref}^{commit}`, "HEAD"],
     { cwd: projectDirectory, reject: false },
   );
   if (exitCode === 0) return stdout.trim();
   throw new UserError(
-    `This checkout and ${ref} have no commit in common that is here. Name a commit by --base that git has, and fetch enough of its history (in a job: GIT_DEPTH 0).`,
+    `This checkout and ${ref} have no commit in common that is here. Name a commit by --base that git has, and fetch enough of its history (in a job: GIT_DEPTH 0).${stderr === "" ? "" : ` git says: ${stderr}`}`,
   );
 }
 
