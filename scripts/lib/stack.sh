@@ -9,7 +9,7 @@ OWN_BACKEND="$STATE/backend"
 use_project_environment() {
   export PULUMI_HOME="${PULUMI_HOME:-$STATE/pulumi-home}"
   export PULUMI_SKIP_UPDATE_CHECK=true
-  # Plugins come with the Node packages, or by `scripts/pulumi plugin install`; never behind the user's back.
+  # The engine would get those of all packages of node_modules; see install_plugins.
   export PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION=true
   # The engine is short-lived: rarer collections save it a fifth of its processor time with hundreds of images.
   export GOGC="${GOGC:-400}"
@@ -20,6 +20,26 @@ use_project_environment() {
     PULUMI_BACKEND_URL="$(name_own_backend)"
     export PULUMI_BACKEND_URL
   fi
+}
+
+# install_plugins STACK: the provider plugins that its sections need, as far as they are not there. They are kept with the
+# tools, which outlast a job's checkout. What cannot be had is named by the engine when it is needed.
+install_plugins() {
+  local name version
+  [[ -e "$PROJECT/Pulumi.$1.yaml" ]] || return 0
+  grep -Eq '^ +"?cloud-images:(account|azure|ec2|gce|gitlab|runnerHosts)"?:' "$PROJECT/Pulumi.$1.yaml" || return 0
+  if [[ "$PULUMI_HOME" == "$STATE/pulumi-home" && ! -e "$PULUMI_HOME/plugins" ]]; then
+    mkdir -p "$PULUMI_HOME" "$PROJECT/.tools/plugins"
+    ln -sfn ../../.tools/plugins "$PULUMI_HOME/plugins"
+  fi
+  while read -r name version; do
+    if command -v "pulumi-resource-$name" >/dev/null || [[ -d "$PULUMI_HOME/plugins/resource-$name-v$version" ]]; then
+      continue
+    fi
+    echo "Installing the provider plugin $name $version …"
+    pulumi plugin install resource "$name" "v$version" >&2 ||
+      echo "The plugin $name cannot be had from here. Install it by hand: scripts/pulumi plugin install resource $name v$version --file ARCHIVE" >&2
+  done < <(node scripts/lib/needed-plugins.ts "$1")
 }
 
 name_own_backend() {

@@ -66,7 +66,8 @@ export const sources = {
 const gitlabCiLocal = projectPath("node_modules/.bin/gitlab-ci-local");
 
 /** What gitlab-ci-local has of its own, but these come from a test. */
-const ignored = "CI_PIPELINE_SOURCE,CI_COMMIT_REF_PROTECTED,CI_API_V4_URL";
+const ignored =
+  "CI_PIPELINE_SOURCE,CI_COMMIT_REF_PROTECTED,CI_API_V4_URL,CI_COMMIT_BEFORE_SHA";
 
 export class PipelineProject extends EngineProject {
   /** @param prepare changes what the first commit has */

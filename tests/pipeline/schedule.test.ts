@@ -31,7 +31,23 @@ describe("a schedule", { timeout: 300_000 }, () => {
     expect(
       await names({ ...sources.schedule, CLOUD_IMAGES_SCHEDULE: "drift" }),
     ).toEqual(["drift"]);
-    expect(await names(sources.push)).toEqual(["update"]);
+    expect(await names(sources.push)).toEqual([
+      ...["wanted images", "built images", "update"],
+    ]);
+  });
+
+  it("builds what a push reaches, and everything where nothing was before", async () => {
+    const base = await project.git("rev-parse", "HEAD");
+    const reached = async (before: string) => {
+      const { exitCode, output } = await project.pipeline(
+        { ...sources.push, CI_COMMIT_BEFORE_SHA: before },
+        "wanted images",
+      );
+      expect(exitCode, output).toBe(0);
+      return project.artifact("images.child.yml");
+    };
+    expect(await reached(base)).toContain("nothing to build");
+    expect(await reached("0".repeat(40))).toContain("--in-store");
   });
 
   it("builds anew once a week alone", async () => {
