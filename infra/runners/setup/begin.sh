@@ -26,6 +26,15 @@ has_changed() {
   return 1
 }
 
+# restart_for FILE UNIT: has a service know FILE, also where an earlier run ended between writing it and this.
+restart_for() {
+  local known="/var/lib/cloud-images/$2"
+  [[ "$1" -nt "$known" ]] || return 0
+  systemctl restart "$2"
+  mkdir -p "${known%/*}"
+  touch "$known"
+}
+
 apt_get() {
   DEBIAN_FRONTEND=noninteractive apt-get --quiet --quiet -o DPkg::Lock::Timeout=900 -o Acquire::Retries=5 "$@" </dev/null >/dev/null
 }
