@@ -39,6 +39,16 @@ apt_get() {
   DEBIAN_FRONTEND=noninteractive apt-get --quiet --quiet -o DPkg::Lock::Timeout=900 -o Acquire::Retries=5 "$@" </dev/null >/dev/null
 }
 
+# Nothing waits for the lock of lists as DPkg::Lock::Timeout does for the other one, and apt's own timers take it at boot.
+update_lists() {
+  local attempt
+  for attempt in {1..120}; do
+    ((attempt == 1)) || sleep 5
+    if apt_get update; then return; fi
+  done
+  fail "apt-get update fails."
+}
+
 fail() {
   printf 'cloud-images: %s\n' "$*" >&2
   exit 1
