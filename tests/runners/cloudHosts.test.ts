@@ -53,9 +53,13 @@ afterAll(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-function hosts() {
+function hosts(az: object = {}) {
   const { existing: _, ...clouds } = sampleHosts;
-  return { ...clouds, ec2: { ...clouds.ec2, endpoint: moto.url } };
+  return {
+    ...clouds,
+    ec2: { ...clouds.ec2, endpoint: moto.url },
+    az: { ...clouds.az, publicAddress: true, ...az },
+  };
 }
 
 /** A program that declares GitLab, its runners and their machines. */
@@ -260,6 +264,7 @@ test("machines in Compute Engine have an account of their own, and no address", 
     },
     advancedMachineFeatures: { enableNestedVirtualization: true },
     scheduling: { provisioningModel: "SPOT" },
+    disks: [{ diskType: "pd-balanced" }],
     networkInterfaces: [{ subnetwork: "release", accessConfigs: [] }],
   });
   const metadata = template.metadata as Record<string, string>;
@@ -286,8 +291,10 @@ test("machines in Azure have an identity of their own, which reads one vault", a
   const scaleSet = await only(azureFiles(), /virtualMachineScaleSets/);
   expect(scaleSet).toMatchObject({
     identity: { userAssignedIdentities: [identity.id] },
+    spotRestorePolicy: { enabled: true },
     virtualMachineProfile: {
       priority: "Spot",
+      osProfile: { adminUsername: "runneradmin" },
       networkProfile: {
         networkInterfaceConfigurations: [
           {
@@ -303,6 +310,17 @@ test("machines in Azure have an identity of their own, which reads one vault", a
   expect(scriptIn(userData(osProfile.customData))).toMatch(
     /TOKENS_NAME=https:\/\/runner-[0-9a-f]{16}\.vault\.azure\.net\/secrets\/runners\/0+1\n/,
   );
+});
+
+test.each<[string, object]>([
+  ["disk", { diskGiB: 200 }],
+  ["size", { size: "Standard_D8ps_v6" }],
+])("another %s makes other machines in Azure", async (_what, change) => {
+  const before = await only(azureFiles(), /virtualMachineScaleSets/);
+  await declare(hosts(change));
+  requireSuccess(await program.up());
+  const after = await only(azureFiles(), /virtualMachineScaleSets/);
+  expect(after.id).not.toBe(before.id);
 });
 
 test("a runner that is made anew makes new machines, with its new token", async () => {
