@@ -53,11 +53,12 @@ afterAll(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-function hosts(az: object = {}) {
+function hosts(az: object = {}, gce: object = {}) {
   const { existing: _, ...clouds } = sampleHosts;
   return {
     ...clouds,
     ec2: { ...clouds.ec2, endpoint: moto.url },
+    gce: { ...clouds.gce, ...gce },
     az: { ...clouds.az, publicAddress: true, ...az },
   };
 }
@@ -321,6 +322,14 @@ test.each<[string, object]>([
   requireSuccess(await program.up());
   const after = await only(azureFiles(), /virtualMachineScaleSets/);
   expect(after.id).not.toBe(before.id);
+});
+
+test("machines in Compute Engine that take no persistent disks have others", async () => {
+  await declare(hosts({}, { machineType: "n4-standard-4" }));
+  requireSuccess(await program.up());
+  expect(await only(gcpFiles(), /instanceTemplates/)).toMatchObject({
+    disks: [{ diskType: "hyperdisk-balanced" }],
+  });
 });
 
 test("a runner that is made anew makes new machines, with its new token", async () => {

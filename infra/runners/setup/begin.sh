@@ -42,7 +42,7 @@ apt_get() {
 # Nothing waits for the lock of lists as DPkg::Lock::Timeout does for the other one, and apt's own timers take it at boot.
 update_lists() {
   local attempt
-  for attempt in {1..120}; do
+  for attempt in {1..60}; do
     ((attempt == 1)) || sleep 5
     if apt_get update; then return; fi
   done
