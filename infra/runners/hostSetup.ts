@@ -11,11 +11,12 @@ import type { HostConfig } from "./runnerHostsConfig.ts";
 
 /** In this order; each is a function in a file of its name below setup/. */
 const steps = [
+  "confine_cache",
   "install_packages",
+  "fence_metadata",
   "install_runner",
   "prepare_user",
   "cache_packages",
-  "fence_metadata",
   "clean_up",
   "look_after",
   "configure_runners",

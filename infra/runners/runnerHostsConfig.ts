@@ -189,8 +189,16 @@ export const ec2HostSchema = awsAccessSchema
       .optional()
       .describe("Where cache: of jobs outlives a machine"),
   })
-  .superRefine(({ kvm, instanceTypes }, context) => {
+  .superRefine(({ kvm, spot, instanceTypes }, context) => {
     if (!kvm) return;
+    if (spot && !instanceTypes.every((type) => wholeInstance.test(type))) {
+      context.addIssue({
+        code: "custom",
+        path: ["spot"],
+        message:
+          "does not go with kvm: EC2 gives nested virtualisation to no spot instance. Name .metal types alone, or let one of the two be false",
+      });
+    }
     for (const [index, type] of instanceTypes.entries()) {
       if (nestedInstance.test(type) || wholeInstance.test(type)) continue;
       context.addIssue({
@@ -413,17 +421,29 @@ function sharedBy(host: HostConfig): readonly {
           : [{ path: ["cache", "bucket"], id: `s3://${host.cache.bucket}` }]),
       ];
     case "gce":
-      return [
-        {
-          path: ["subnetwork"],
-          id: `${host.project} ${host.region} ${host.subnetwork.split("/").at(-1)}`,
-        },
-      ];
+      return [{ path: ["subnetwork"], id: subnetworkPath(host) }];
     case "azure":
       return [{ path: ["subnet"], id: host.subnet.toLowerCase() }];
     case "existing":
-      return [{ path: ["address"], id: host.address.toLowerCase() }];
+      return [
+        { path: ["address"], id: host.address.toLowerCase() },
+        // One machine has many addresses, and one key.
+        { path: ["hostKey"], id: host.hostKey },
+      ];
   }
+}
+
+/** The same for all ways to name a subnetwork, which may be that of another project. */
+function subnetworkPath({
+  project,
+  region,
+  subnetwork,
+}: Pick<GceHostConfig, "project" | "region" | "subnetwork">): string {
+  const named =
+    /(?:projects\/([^/]+)\/)?regions\/([^/]+)\/subnetworks\/([^/]+)$/.exec(
+      subnetwork,
+    );
+  return `projects/${named?.[1] ?? project}/regions/${named?.[2] ?? region}/subnetworks/${named?.[3] ?? subnetwork}`;
 }
 
 /** Everything about hosts that contradicts the runners of GitLab, or the boundary between the two kinds of trust. Pure. */

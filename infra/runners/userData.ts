@@ -14,7 +14,7 @@ export function cloudConfig(script: string): string {
       {
         path: scriptPath,
         permissions: "0755",
-        content: `${script}\nmain\n`,
+        content: startupScript(script),
       },
     ],
     runcmd: [[scriptPath]],
@@ -23,9 +23,18 @@ export function cloudConfig(script: string): string {
   return `#cloud-config\n${stringify(config, { lineWidth: 0 })}`;
 }
 
-/** For images that run a script at every boot, as Google's do. */
+/**
+ * For images that run a script at every boot, as Google's do. It runs until it succeeds: each time in a process of its own, as
+ * bash would go on after errors in what `until` judges.
+ */
 export function startupScript(script: string): string {
-  return `${script}\nmain\n`;
+  return `${script}
+if [[ "\${1:-}" != once ]]; then
+  until "$BASH" "$0" once; do sleep 60; done
+  exit
+fi
+main
+`;
 }
 
 /**

@@ -21,6 +21,8 @@ export interface KeptDetails<Cloud>
     inputs: Properties,
     before: Properties | undefined,
   ) => Properties;
+  /** What goes with it; throws what the cloud says of its removal. */
+  readonly remove?: (id: string, files: ResourceFiles) => Promise<void>;
   /** Throws what the cloud says of inputs that have the right shape. */
   readonly refuse?: (
     inputs: Properties,
@@ -34,6 +36,7 @@ export function keptKind<Cloud>({
   idOf,
   outputsOf,
   refuse,
+  remove,
   updatable = [],
   computed = [],
   outputs = [],
@@ -79,6 +82,7 @@ export function keptKind<Cloud>({
 
     async delete(cloud, id) {
       await files(cloud).note(`DELETE ${id}`);
+      await remove?.(id, files(cloud));
       await files(cloud).remove(id);
     },
   };

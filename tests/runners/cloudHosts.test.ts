@@ -53,9 +53,14 @@ afterAll(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-function hosts() {
+function hosts(az: object = {}, gce: object = {}) {
   const { existing: _, ...clouds } = sampleHosts;
-  return { ...clouds, ec2: { ...clouds.ec2, endpoint: moto.url } };
+  return {
+    ...clouds,
+    ec2: { ...clouds.ec2, endpoint: moto.url },
+    gce: { ...clouds.gce, ...gce },
+    az: { ...clouds.az, publicAddress: true, ...az },
+  };
 }
 
 /** A program that declares GitLab, its runners and their machines. */
@@ -260,6 +265,7 @@ test("machines in Compute Engine have an account of their own, and no address", 
     },
     advancedMachineFeatures: { enableNestedVirtualization: true },
     scheduling: { provisioningModel: "SPOT" },
+    disks: [{ diskType: "pd-balanced" }],
     networkInterfaces: [{ subnetwork: "release", accessConfigs: [] }],
   });
   const metadata = template.metadata as Record<string, string>;
@@ -286,8 +292,10 @@ test("machines in Azure have an identity of their own, which reads one vault", a
   const scaleSet = await only(azureFiles(), /virtualMachineScaleSets/);
   expect(scaleSet).toMatchObject({
     identity: { userAssignedIdentities: [identity.id] },
+    spotRestorePolicy: { enabled: true },
     virtualMachineProfile: {
       priority: "Spot",
+      osProfile: { adminUsername: "runneradmin" },
       networkProfile: {
         networkInterfaceConfigurations: [
           {
@@ -303,6 +311,25 @@ test("machines in Azure have an identity of their own, which reads one vault", a
   expect(scriptIn(userData(osProfile.customData))).toMatch(
     /TOKENS_NAME=https:\/\/runner-[0-9a-f]{16}\.vault\.azure\.net\/secrets\/runners\/0+1\n/,
   );
+});
+
+test.each<[string, object]>([
+  ["disk", { diskGiB: 200 }],
+  ["size", { size: "Standard_D8ps_v6" }],
+])("another %s makes other machines in Azure", async (_what, change) => {
+  const before = await only(azureFiles(), /virtualMachineScaleSets/);
+  await declare(hosts(change));
+  requireSuccess(await program.up());
+  const after = await only(azureFiles(), /virtualMachineScaleSets/);
+  expect(after.id).not.toBe(before.id);
+});
+
+test("machines in Compute Engine that take no persistent disks have others", async () => {
+  await declare(hosts({}, { machineType: "n4-standard-4" }));
+  requireSuccess(await program.up());
+  expect(await only(gcpFiles(), /instanceTemplates/)).toMatchObject({
+    disks: [{ diskType: "hyperdisk-balanced" }],
+  });
 });
 
 test("a runner that is made anew makes new machines, with its new token", async () => {

@@ -98,6 +98,14 @@ async function stateText(): Promise<string> {
   return texts.join("\n");
 }
 
+/** What each run does. */
+const loadFence = "nft --file /etc/cloud-images/fence.nft";
+
+async function callsBesideApt(): Promise<readonly string[]> {
+  const calls = await machine.newCalls();
+  return calls.filter((call) => !call.startsWith("apt-get "));
+}
+
 test("nothing is done on a machine that has another key", async () => {
   const [kind, key = ""] = machine.hostKey.split(" ");
   const other = `${kind} ${key.slice(0, -6)}AAAAAA`;
@@ -117,7 +125,11 @@ test("gitlab-runner is not taken from whom another key signs", async () => {
     `https://packages.gitlab.com/gpg.key has no key ${key}.`,
   );
   for (const token of tokens()) expect(up.output).not.toContain(token);
-  expect((await machine.newCalls()).join("\n")).not.toMatch(/ gitlab-runner$/m);
+  const calls = await machine.newCalls();
+  expect(calls.join("\n")).not.toMatch(/ gitlab-runner$/m);
+  // Whoever starts gitlab-runner, the fence is there.
+  expect(calls).toContain(loadFence);
+  expect(calls).toContain("enable --now cloud-images-fence.service");
 });
 
 test("a token that GitLab does not know is told, without the token", async () => {
@@ -227,8 +239,15 @@ test("nothing changes when nothing has", async () => {
   );
   expect(again).toEqual({ exitCode: 0, output: "changed: 0" });
   expect((await machine.run(list)).output).toBe(before.output);
-  const calls = await machine.newCalls();
-  expect(calls.filter((call) => !call.startsWith("apt-get "))).toEqual([
+  expect(await callsBesideApt()).toEqual([loadFence, "gitlab-runner verify"]);
+  // As if a run had ended between writing what services read and telling them.
+  // And apt's own timer is at the lists.
+  await machine.run("rm -r /var/lib/cloud-images; touch /run/lists-locked");
+  const mended = await machine.run(`${script}\nmain <<'END'\n${given}\nEND\n`);
+  expect(mended.exitCode).toBe(0);
+  expect(mended.output).toContain("Could not get lock");
+  expect(await callsBesideApt()).toEqual([
+    ...[loadFence, "restart apt-cacher-ng", "restart systemd-journald"],
     "gitlab-runner verify",
   ]);
 });
@@ -247,10 +266,7 @@ test("a change is made where the machine is, and no token is told", async () => 
   const config = await machine.read("etc/gitlab-runner/config.toml");
   expect(config).toMatch(/^concurrent = 7$/m);
   expect(config).not.toContain("release-amd64");
-  const calls = await machine.newCalls();
-  expect(calls.filter((call) => !call.startsWith("apt-get "))).toEqual([
-    "gitlab-runner verify",
-  ]);
+  expect(await callsBesideApt()).toEqual([loadFence, "gitlab-runner verify"]);
 });
 
 test("caches make room, and younger ones do not", async () => {

@@ -40,6 +40,15 @@ test("one of each kind is taken, and what is left out filled in", () => {
   expect(hosts?.existing).toMatchObject({ port: 22, user: "root" });
 });
 
+test("what only looks alike is taken", () => {
+  const metal = { ...ec2, instanceTypes: ["m7i.metal-24xl"], spot: true };
+  expect(parse({ ec2: metal })?.ec2).toMatchObject({ kvm: true, spot: true });
+  const subnetwork =
+    "projects/other-project/regions/europe-west3/subnetworks/release";
+  const other = { ...gce, runners: ["merge-amd64"], subnetwork };
+  expect(parse({ gce, other })?.other).toMatchObject({ subnetwork });
+});
+
 test("runners may have machines beside images, but not without GitLab", () => {
   const values = {
     "cloud-images:definitions": '["debian-13-tiny-amd64"]',
@@ -114,6 +123,28 @@ test.each<[string, object, string]>([
     "runnerHosts.other.subnetwork: is that of gce, too",
   ],
   [
+    "that subnetwork by its whole path",
+    {
+      gce,
+      other: {
+        ...{ ...gce, runners: ["merge-amd64"], project: "other-project" },
+        subnetwork:
+          "projects/a-project/regions/europe-west3/subnetworks/release",
+      },
+    },
+    "runnerHosts.other.subnetwork: is that of gce, too",
+  ],
+  [
+    "one machine by two addresses for both kinds of trust",
+    {
+      existing: { ...existing, runners: ["release-amd64"] },
+      other: {
+        ...{ ...existing, runners: ["merge-amd64"], address: "192.0.2.1" },
+      },
+    },
+    "runnerHosts.other.hostKey: is that of existing, too",
+  ],
+  [
     "a subnet of Azure for both kinds of trust",
     {
       az,
@@ -149,6 +180,11 @@ test.each<[string, object, string]>([
     "kvm where EC2 has none",
     { ec2: { ...ec2, instanceTypes: ["m8i.xlarge", "m7g.xlarge"] } },
     "runnerHosts.ec2.instanceTypes[1]: has no /dev/kvm",
+  ],
+  [
+    "kvm for parts of machines that EC2 may take away",
+    { ec2: { ...ec2, spot: true } },
+    "runnerHosts.ec2.spot: does not go with kvm",
   ],
   [
     "whole machines and parts of them",

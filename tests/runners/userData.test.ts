@@ -1,7 +1,7 @@
 /** What machines are given, judged by the tools that read it. */
 
 import { readdirSync } from "node:fs";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
@@ -115,7 +115,29 @@ test("cloud-init writes the very script that a machine that exists runs", () => 
   const { write_files } = parse(cloudConfig(script)) as {
     write_files: { content: string }[];
   };
-  expect(write_files[0]?.content).toBe(`${script}\nmain\n`);
+  expect(write_files[0]?.content).toBe(startupScript(script));
+  expect(startupScript(script).startsWith(`${script}\n`)).toBe(true);
+});
+
+test("what fails in the cloud is tried again until it succeeds, and never goes on after an error", async () => {
+  const file = join(directory, "again.sh");
+  const log = join(directory, "again.log");
+  const script = [
+    "set -euo pipefail",
+    // Stands for the minute between two times.
+    `sleep() { echo "sleep $1" >>${log}; }`,
+    "main() {",
+    `  echo begun >>${log}`,
+    `  [[ "$(grep --count begun ${log})" == 3 ]]`,
+    `  echo done >>${log}`,
+    "}",
+  ].join("\n");
+  await writeFile(file, startupScript(script));
+  await execa("bash", [file]);
+  const pause = ["begun", "sleep 60"];
+  expect((await readFile(log, "utf8")).split("\n")).toEqual([
+    ...[...pause, ...pause, "begun", "done", ""],
+  ]);
 });
 
 test("everything that builds need is installed, and what emulates other architectures", () => {

@@ -55,12 +55,15 @@ export const machines: MachineKind<AzureHostConfig> = {
           type: "UserAssigned",
           userAssignedIdentities: [identity.id],
         },
+        ...(config.spot
+          ? { spotRestorePolicy: { enabled: true, restoreTimeout: "PT1H" } }
+          : {}),
         virtualMachineProfile: profileOf(scope, customData, group.id),
       },
       {
         ...child,
-        // Azure hands other custom data to no machine that it has.
-        replaceOnChanges: ["virtualMachineProfile.osProfile.customData"],
+        // With this upgrade policy no machine that there is becomes another.
+        replaceOnChanges: ["virtualMachineProfile", "sku.name"],
         ...(config.hours === undefined
           ? {}
           : { ignoreChanges: ["sku.capacity"] }),
@@ -133,7 +136,8 @@ function declareTokens(
       secretName: "runners",
       properties: { value: tokens },
     },
-    child,
+    // Only the vault's own policies let one delete it, and they let nobody.
+    { ...child, deletedWith: vault },
   );
   // The address has no secret in it, though it comes with one.
   const address = pulumi.unsecret(
@@ -153,7 +157,8 @@ function profileOf(
 ) {
   const [publisher = "", offer = "", sku = "", version = ""] =
     config.image.split(":");
-  const user = "operator";
+  // Not "operator", which is a group of Debian's.
+  const user = "runneradmin";
   return {
     osProfile: {
       computerNamePrefix: `runner-${host}`,
@@ -190,7 +195,12 @@ function profileOf(
               name: "address",
               subnet: { id: config.subnet },
               ...(config.publicAddress
-                ? { publicIPAddressConfiguration: { name: "public" } }
+                ? {
+                    publicIPAddressConfiguration: {
+                      name: "public",
+                      sku: { name: "Standard", tier: "Regional" },
+                    },
+                  }
                 : {}),
             },
           ],

@@ -21,6 +21,9 @@ import { cloudConfig, startupScript } from "../userData.ts";
 /** Zones that a region has unless somebody says which to use: what a regional group may have away at once is no less. */
 const usualZones = 3;
 
+/** Series that take no persistent disks (Compute Engine, "Hyperdisk machine type support"): of the fourth generation. */
+const hyperdiskMachine = /^[cn]4[a-z]*-/;
+
 /** Before any rule that a network has for all of its machines (those that one makes by hand have 1000). */
 const firewallPriority = 0;
 
@@ -116,7 +119,9 @@ function declareTemplate(
           autoDelete: true,
           sourceImage: config.image,
           diskSizeGb: diskGiB,
-          diskType: "pd-balanced",
+          diskType: hyperdiskMachine.test(config.machineType)
+            ? "hyperdisk-balanced"
+            : "pd-balanced",
           labels,
         },
       ],
@@ -174,8 +179,8 @@ function declareGroup(
         minimalAction: "REPLACE",
         maxSurgeFixed: 0,
         maxUnavailableFixed: zones?.length ?? usualZones,
-        // A machine that moves to another zone ends its jobs.
-        instanceRedistributionType: "NONE",
+        // A machine that moves to another zone ends its jobs; but a regional group with an autoscaler takes nothing else.
+        instanceRedistributionType: hours === undefined ? "NONE" : "PROACTIVE",
       },
       waitForInstances: false,
     },

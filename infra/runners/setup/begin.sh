@@ -26,8 +26,27 @@ has_changed() {
   return 1
 }
 
+# restart_for FILE UNIT: has a service know FILE, also where an earlier run ended between writing it and this.
+restart_for() {
+  local known="/var/lib/cloud-images/$2"
+  [[ "$1" -nt "$known" ]] || return 0
+  systemctl restart "$2"
+  mkdir -p "${known%/*}"
+  touch "$known"
+}
+
 apt_get() {
   DEBIAN_FRONTEND=noninteractive apt-get --quiet --quiet -o DPkg::Lock::Timeout=900 -o Acquire::Retries=5 "$@" </dev/null >/dev/null
+}
+
+# Nothing waits for the lock of lists as DPkg::Lock::Timeout does for the other one, and apt's own timers take it at boot.
+update_lists() {
+  local attempt
+  for attempt in {1..60}; do
+    ((attempt == 1)) || sleep 5
+    if apt_get update; then return; fi
+  done
+  fail "apt-get update fails."
 }
 
 fail() {

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Only root asks the cloud who this machine is: a job would get its credentials, and with them the runners' tokens. Name
-# servers of clouds have the same addresses.
+# servers of clouds have the same addresses. It stands before gitlab-runner is installed, as its package starts it.
 fence_metadata() {
   put /etc/cloud-images/fence.nft <<'END'
 table inet cloud_images
@@ -14,6 +14,8 @@ table inet cloud_images {
   }
 }
 END
+  # At each run, as an earlier one may have ended here. The service is never restarted: that would end gitlab-runner's jobs.
+  nft --file /etc/cloud-images/fence.nft
   put /etc/systemd/system/cloud-images-fence.service <<'END'
 [Unit]
 Description=Keep jobs from the cloud's metadata
@@ -33,6 +35,5 @@ Requires=cloud-images-fence.service
 After=cloud-images-fence.service
 END
   systemctl daemon-reload
-  systemctl --quiet enable cloud-images-fence.service
-  if has_changed '*fence*'; then systemctl restart cloud-images-fence.service; fi
+  systemctl --quiet enable --now cloud-images-fence.service
 }

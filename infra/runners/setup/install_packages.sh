@@ -3,6 +3,6 @@
 install_packages() {
   # One clock is enough: apt would take the other away.
   command -v chronyd ntpd >/dev/null || PACKAGES+=(systemd-timesyncd)
-  apt_get update
+  update_lists
   apt_get install --yes --no-install-recommends --no-upgrade "${PACKAGES[@]}"
 }

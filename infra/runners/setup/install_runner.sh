@@ -29,7 +29,7 @@ Package: gitlab-runner gitlab-runner-helper-images
 Pin: origin ${GITLAB_ARCHIVE_HOST}
 Pin-Priority: 1001
 END
-  if has_changed '/etc/apt/*gitlab*'; then apt_get update; fi
+  if has_changed '/etc/apt/*gitlab*'; then update_lists; fi
   apt_get install --yes --no-install-recommends --no-upgrade gitlab-runner
   # The shell executor takes what this prints at the end of a job for its failure.
   rm -f /home/gitlab-runner/.bash_logout

@@ -11,7 +11,7 @@ END
 SystemMaxUse=500M
 MaxRetentionSec=1month
 END
-  if has_changed '*/journald.conf.d/*'; then systemctl restart systemd-journald; fi
+  restart_for /etc/systemd/journald.conf.d/cloud-images.conf systemd-journald
   systemctl --quiet enable --now logrotate.timer apt-daily.timer apt-daily-upgrade.timer
   if command -v chronyd ntpd >/dev/null; then return; fi
   systemctl --quiet enable --now systemd-timesyncd

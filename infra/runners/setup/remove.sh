@@ -11,7 +11,7 @@ for unit in cloud-images-clean-up.timer cloud-images-fence.service; do
   systemctl --quiet disable --now "$unit" 2>/dev/null || true
 done
 nft delete table inet cloud_images 2>/dev/null || true
-rm -rf /etc/cloud-images
+rm -rf /etc/cloud-images /var/lib/cloud-images
 rm -f /etc/apt/apt.conf.d/30cloud-images-cache /usr/local/sbin/cloud-images-clean-up \
   /etc/systemd/system/cloud-images-* /etc/systemd/system/gitlab-runner.service.d/cloud-images.conf \
   /etc/systemd/journald.conf.d/cloud-images.conf

@@ -118,6 +118,13 @@ export const machineKinds = [
     {
       nameProperty: "vaultName",
       updatable: ["properties", "tags"],
+      async remove(id, files) {
+        for (const each of await files.all()) {
+          if (String(each.id).startsWith(`${id}/`)) {
+            await files.remove(String(each.id));
+          }
+        }
+      },
       refuse({ vaultName }) {
         refuseUnless(
           /^[a-z](?!.*--)[a-z0-9-]{1,22}[a-z0-9]$/.test(String(vaultName)),
@@ -133,6 +140,10 @@ export const machineKinds = [
       `Microsoft.KeyVault/vaults/${vaultName}/secrets/${secretName}`,
     {
       nameProperty: "secretName",
+      async remove() {
+        const message = "The user does not have secrets delete permission";
+        throw new RefusedByAzure(403, "Forbidden", message);
+      },
       updatable: ["properties", "tags"],
       outputsOf: (_id, { vaultName, secretName, properties }, before) => {
         const uri = `https://${vaultName}.vault.azure.net/secrets/${secretName}`;
@@ -155,7 +166,10 @@ export const machineKinds = [
       `Microsoft.Compute/virtualMachineScaleSets/${vmScaleSetName}`,
     {
       nameProperty: "vmScaleSetName",
-      updatable: ["sku", "tags", "upgradePolicy", "virtualMachineProfile"],
+      updatable: [
+        ...["sku", "spotRestorePolicy", "tags", "upgradePolicy"],
+        "virtualMachineProfile",
+      ],
       refuse({ vmScaleSetName, identity, virtualMachineProfile, sku }) {
         refuseUnless(
           /^[\w.-]{1,64}$/.test(String(vmScaleSetName)),
@@ -183,6 +197,16 @@ export const machineKinds = [
           object(object(linuxConfiguration).ssh).publicKeys !== undefined,
           "Authentication using either SSH or by user name and password must be enabled in Linux profile.",
         );
+        const addresses = list(
+          object(profile.networkProfile).networkInterfaceConfigurations,
+        ).flatMap(({ ipConfigurations }) => list(ipConfigurations));
+        for (const { publicIPAddressConfiguration: address } of addresses) {
+          refuseUnless(
+            address === undefined ||
+              object(object(address).sku).name === "Standard",
+            "Basic SKU public IP addresses are retired.",
+          );
+        }
         const { priority, evictionPolicy, billingProfile } = profile;
         refuseUnless(
           priority === "Spot" ||

@@ -166,6 +166,11 @@ export function machineKinds(
             !/^(e2|n2d|t2|c3d|c4a|m\d)-/.test(String(inputs.machineType)),
           `googleapi: Error 400: Nested virtualization is not supported by ${inputs.machineType}`,
         );
+        refuseUnless(
+          /^(n4|c4|c4a|c4d|n4d)-/.test(String(inputs.machineType)) ===
+            (first(inputs.disks).diskType === "hyperdisk-balanced"),
+          `googleapi: Error 400: [${first(inputs.disks).diskType}] features are not compatible for creating instance.`,
+        );
         const { provisioningModel, preemptible, automaticRestart } = first(
           inputs.scheduling,
         );
@@ -201,6 +206,11 @@ export function machineKinds(
         );
         const { maxSurgeFixed, maxUnavailableFixed } = first(
           inputs.updatePolicy,
+        );
+        refuseUnless(
+          first(inputs.updatePolicy).instanceRedistributionType !== "NONE" ||
+            inputs.targetSize !== undefined,
+          "googleapi: Error 400: Autoscaling is not supported for a regional group with instanceRedistributionType NONE",
         );
         const zones = isList(inputs.distributionPolicyZones)
           ? inputs.distributionPolicyZones.length
