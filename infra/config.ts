@@ -148,7 +148,7 @@ function refuseWrongHosts(
 export type StackConfig = z.output<typeof stackConfigSchema>;
 
 /** Keys of this project in Pulumi's configuration begin with it. */
-const prefix = "cloud-images:";
+export const configPrefix = "cloud-images:";
 
 /** Texts by their keys, as Pulumi hands a stack's configuration to the program: lists and objects are JSON. */
 export type ConfigValues = Readonly<Record<string, string>>;
@@ -185,7 +185,7 @@ export function parseAccountConfig(
   const [other] = Object.keys(others);
   if (other !== undefined) {
     throw new UserError(
-      `${fileOf(stack)}: ${prefix}account belongs into a stack of its own, without ${prefix}${other}: who publishes images is not to decide what publishing may do.`,
+      `${fileOf(stack)}: ${configPrefix}account belongs into a stack of its own, without ${configPrefix}${other}: who publishes images is not to decide what publishing may do.`,
     );
   }
   const schema = z.strictObject({ account: accountConfigSchema });
@@ -217,7 +217,7 @@ function checked<T>(
   const parsed = schema.safeParse(values);
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.map(
-    (issue) => `${fileOf(stack)}: ${prefix}${describeIssue(issue)}`,
+    (issue) => `${fileOf(stack)}: ${configPrefix}${describeIssue(issue)}`,
   );
   throw new UserError(problems.join("\n"));
 }
@@ -230,8 +230,11 @@ function fileOf(stack: string): string {
 function ownValues(values: ConfigValues): Readonly<Record<string, unknown>> {
   return Object.fromEntries(
     Object.entries(values)
-      .filter(([key]) => key.startsWith(prefix))
-      .map(([key, value]) => [key.slice(prefix.length), jsonOrText(value)]),
+      .filter(([key]) => key.startsWith(configPrefix))
+      .map(([key, value]) => [
+        key.slice(configPrefix.length),
+        jsonOrText(value),
+      ]),
   );
 }
 
@@ -261,13 +264,13 @@ export function chooseDefinitions(
     );
     const found = named.filter(({ types }) => types.includes(type));
     if (found.length > 0) return found.map(({ definition }) => definition);
-    const here = `Pulumi.${stack}.yaml: ${prefix}definitions names ${JSON.stringify(entry)}`;
+    const here = `Pulumi.${stack}.yaml: ${configPrefix}definitions names ${JSON.stringify(entry)}`;
     const [other] = named;
     throw new UserError(
       other === undefined
         ? `${here}, which image-definitions does not describe. Described: ${all.map(({ definition }) => definition.name).join(", ")}.`
         : `${here}, and image-definitions has that as ${other.types.join(" or ")}, not as ${type}. ` +
-            `Take it out, correct ${prefix}type, or let its group in image-definitions have that type.`,
+            `Take it out, correct ${configPrefix}type, or let its group in image-definitions have that type.`,
     );
   });
   return [...new Set(chosen)];

@@ -3,7 +3,12 @@
 import { readFile } from "node:fs/promises";
 import { parse } from "yaml";
 import { z } from "zod";
-import { type ConfigValues, parseConfig, type StackConfig } from "./config.ts";
+import {
+  type ConfigValues,
+  configPrefix,
+  parseConfig,
+  type StackConfig,
+} from "./config.ts";
 import { UserError } from "./errors.ts";
 import { projectPath } from "./projectPaths.ts";
 
@@ -20,8 +25,6 @@ export function requireStackName(stack: string): void {
     `${JSON.stringify(stack)} cannot be the name of a stack.`,
   );
 }
-
-const prefix = "cloud-images:";
 
 const fileSchema = z.looseObject({
   secretsprovider: z.string().optional(),
@@ -67,8 +70,8 @@ export async function readStackFile(stack: string): Promise<StackFile> {
       secretsprovider === undefined || secretsprovider === "passphrase",
     config: Object.fromEntries(
       Object.entries(config ?? {})
-        .filter(([key]) => key.startsWith(prefix))
-        .map(([key, value]) => [key.slice(prefix.length), value]),
+        .filter(([key]) => key.startsWith(configPrefix))
+        .map(([key, value]) => [key.slice(configPrefix.length), value]),
     ),
   };
 }
@@ -83,7 +86,7 @@ export async function readStackValues(stack: string): Promise<ConfigValues> {
   return Object.fromEntries(
     Object.entries(config).map(
       ([key, value]) =>
-        [`${prefix}${key}`, JSON.stringify(value, cover)] as const,
+        [`${configPrefix}${key}`, JSON.stringify(value, cover)] as const,
     ),
   );
 }

@@ -1,10 +1,8 @@
 /** A stack's configuration without what needs a passphrase or credentials. */
 
-import { parseConfig, type StackConfig } from "../config.ts";
+import { configPrefix, parseConfig, type StackConfig } from "../config.ts";
 import { UserError } from "../errors.ts";
 import type { StackFile } from "../stackFile.ts";
-
-const prefix = "cloud-images:";
 
 /** Where in a value something is encrypted: paths of keys and indices. */
 export function securePaths(
@@ -63,7 +61,7 @@ export function keyConfig({ stack, config }: StackFile): StackConfig {
     stack,
     Object.fromEntries(
       [...deciding, ["directory", { path: "public" }] as const].map(
-        ([name, value]) => [`${prefix}${name}`, JSON.stringify(value)],
+        ([name, value]) => [`${configPrefix}${name}`, JSON.stringify(value)],
       ),
     ),
   );
