@@ -24,7 +24,7 @@ import {
   requirePossibleFormats,
 } from "../release/neededFormats.ts";
 import { listFailures, writeFailure } from "../store/attempts.ts";
-import { leaveBuild, readBuild } from "../store/documents.ts";
+import { jobHolder, leaveBuild, readBuild } from "../store/documents.ts";
 import { openStore, storeAddress } from "../store/openStore.ts";
 import type { BuildRecord, Format } from "../store/records.ts";
 import type { Sha256, Store } from "../store/store.ts";
@@ -59,9 +59,6 @@ export interface MadeImage {
 
 /** The FAI class of images that let root in without a password: those to try, as the type dev and the variant nocloud are. */
 const openClass = "ROOT_LOGIN";
-
-/** Who holds a build while a job makes it: no stack, as none will ever let go of it. */
-const holder = "jobs/cloud-images/build";
 
 /**
  * Builds an image, makes the formats that the stack's platforms need of it and checks that it boots, as far as the store
@@ -105,7 +102,7 @@ export async function makeImage(request: ImageRequest): Promise<MadeImage> {
     };
     return { report, build };
   } finally {
-    await leaveBuild(store, key, holder);
+    await leaveBuild(store, key);
   }
 }
 
@@ -122,7 +119,7 @@ async function makeAll(
   const label = `${definition.name} ${shortKey(key)}`;
   const logName = `${definition.name}-${shortKey(key)}.log`;
   const { cache, logs, work } = workplace;
-  const shared = { store, key, definition, stack: holder };
+  const shared = { store, key, definition, stack: jobHolder };
   let rawSha256: string | undefined;
   const built = await stage("build", definition, async () => {
     const { outputs } = await faiImage.create({

@@ -253,22 +253,21 @@ export function releaseBuild(
   });
 }
 
+/** Who holds a build while a job makes it: no stack, as none would ever let go of it. */
+export const jobHolder = "jobs/cloud-images/build";
+
 /**
- * Takes a hold away and leaves the build, even where nobody else holds it: for whoever made it for a stack that is still to
- * come. What no stack comes for is removed by {@link removeForsakenBuilds}.
+ * Takes the hold of a job away and leaves the build, even where nobody else holds it: for a stack that is still to come. What no
+ * stack comes for is removed by {@link removeForsakenBuilds}.
  */
-export function leaveBuild(
-  store: Store,
-  key: ImageKey,
-  holder: string,
-): Promise<void> {
-  return withBuildsLock(store, () => store.remove(holderName(key, holder)));
+export function leaveBuild(store: Store, key: ImageKey): Promise<void> {
+  return withBuildsLock(store, () => store.remove(holderName(key, jobHolder)));
 }
 
 /**
- * Removes builds of a definition that nobody holds, but not the newest one.
+ * Removes builds of a definition that no stack holds, but not the newest one.
  *
- * @param before builds since then may still find a stack that wants them
+ * @param before builds since then may still find a stack that wants them; jobs that hold older ones are dead
  * @throws {StoreError} when a record is broken; nothing is removed then.
  */
 export function removeForsakenBuilds(
@@ -280,8 +279,11 @@ export function removeForsakenBuilds(
     const [, ...older] = await listBuilds(store, name);
     for (const { key, builtAt } of older) {
       if (Date.parse(builtAt) >= before.getTime()) continue;
+      const job = holderName(key, jobHolder);
       const holders = await store.list(holdersDirectory(key));
-      if (holders.length === 0) await removeBuild(store, key);
+      if (holders.every((holder) => holder === job)) {
+        await removeBuild(store, key);
+      }
     }
   });
 }

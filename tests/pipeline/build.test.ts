@@ -9,6 +9,7 @@ import { parseReport } from "../../infra/pipeline/imageReport.ts";
 import { listFailures, listRuns } from "../../infra/store/attempts.ts";
 import {
   holdBuild,
+  jobHolder,
   listBuilds,
   readFormat,
   writeBuild,
@@ -103,8 +104,13 @@ describe("into the store of the stack", () => {
       });
     await old("20260101-0000", "2026-01-01T00:00:00.000Z", "a");
     await old("20260102-0000", "2026-01-02T00:00:00.000Z", "b");
-    const held = "b".repeat(64) as BuildRecord["key"];
+    const [held, died] = ["b".repeat(64), "a".repeat(64)] as [
+      BuildRecord["key"],
+      BuildRecord["key"],
+    ];
     await holdBuild(project.store, held, "organization/images/mine");
+    // Of a job whose runner died.
+    await holdBuild(project.store, died, jobHolder);
     const { exitCode, output } = await job();
     expect(exitCode, output).toBe(0);
     const left = await listBuilds(project.store);
