@@ -18,6 +18,7 @@ import { execa } from "execa";
 import { parse, stringify } from "yaml";
 import { projectDirectory, projectPath } from "../../infra/projectPaths.ts";
 import { EngineProject } from "../engineProject.ts";
+import { lastingProcesses, processesOf } from "../stack/checkout.ts";
 
 /** How a run of gitlab-ci-local ended. */
 export interface PipelineEnd {
@@ -68,6 +69,9 @@ const gitlabCiLocal = projectPath("node_modules/.bin/gitlab-ci-local");
 /** What gitlab-ci-local has of its own, but these come from a test. */
 const ignored =
   "CI_PIPELINE_SOURCE,CI_COMMIT_REF_PROTECTED,CI_API_V4_URL,CI_COMMIT_BEFORE_SHA";
+
+const parentPipeline = { CI_PIPELINE_SOURCE: "parent_pipeline" } as const;
+const childFile = ["--file", "own.child.yml"];
 
 export class PipelineProject extends EngineProject {
   /** @param prepare changes what the first commit has */
@@ -158,12 +162,17 @@ export class PipelineProject extends EngineProject {
     variables: Variables,
     ...args: string[]
   ): Promise<PipelineEnd> {
+    const { exitCode = -1, all } = await this.#start(variables, args);
+    return { exitCode, output: all };
+  }
+
+  #start(variables: Variables, args: readonly string[]) {
     const given = Object.entries(variables).flatMap(([name, value]) => [
       "--variable",
       `${name}=${value}`,
     ]);
     const isOfBranch = variables.CI_PIPELINE_SOURCE !== "merge_request_event";
-    const { exitCode = -1, all } = await execa(
+    return execa(
       gitlabCiLocal,
       [
         ...["--force-shell-executor", "--shell-isolation"],
@@ -186,7 +195,6 @@ export class PipelineProject extends EngineProject {
         },
       },
     );
-    return { exitCode, output: all };
   }
 
   /** Names of the jobs that a pipeline would have. */
@@ -231,9 +239,26 @@ export class PipelineProject extends EngineProject {
    */
   async child(text: string, ...jobs: string[]): Promise<PipelineEnd> {
     await writeFile(this.path("own.child.yml"), text);
-    return this.pipeline(
-      { CI_PIPELINE_SOURCE: "parent_pipeline" },
-      ...["--file", "own.child.yml", ...jobs],
-    );
+    return this.pipeline(parentPipeline, ...childFile, ...jobs);
+  }
+
+  /** Runs a child pipeline on a machine that dies when it has printed that. */
+  async dyingChild(text: string, pattern: RegExp): Promise<void> {
+    await writeFile(this.path("own.child.yml"), text);
+    const child = this.#start(parentPipeline, childFile);
+    let output = "";
+    await new Promise<void>((resolve, reject) => {
+      child.all.setEncoding("utf8").on("data", (text: string) => {
+        output += text;
+        if (pattern.test(output)) resolve();
+      });
+      child.all.on("end", () => reject(new Error(`No ${pattern}:\n${output}`)));
+    });
+    for (const id of await processesOf(this.directory)) {
+      process.kill(id, "SIGKILL");
+    }
+    await child;
+    const lasting = await lastingProcesses(this.directory, 10);
+    if (lasting.length > 0) throw new Error(`Still there: ${lasting}`);
   }
 }

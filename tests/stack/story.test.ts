@@ -18,7 +18,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { projectPath } from "../../infra/projectPaths.ts";
 import { PipelineProject, sources } from "../pipeline/pipelineProject.ts";
 import { GitlabApi, type GitlabApiProject } from "../servers/gitlabApi.ts";
-import { editFile, fingerprint } from "./checkout.ts";
+import { editFile, filesBelow, fingerprint } from "./checkout.ts";
 
 const minutes = 60_000;
 const image = "debian-13-nocloud-amd64";
@@ -28,6 +28,8 @@ const packageList = "image-definitions/fai/package_config/TIME_SYSTEMD";
 const example = projectPath("docs/example-note.md");
 const noteToken = "glpat-of-the-release-project";
 const iid = 7;
+/** A row of a summary. */
+const builtRow = (state: string) => new RegExp(`${image} +[\\d-]+ +${state}`);
 
 /** Debian's own images in place of a test's, from the archive of this machine. */
 async function useRealImages(project: PipelineProject): Promise<void> {
@@ -88,27 +90,36 @@ describe("a change of a package list", { timeout: 20 * minutes }, () => {
     await project.remove();
   });
 
-  /** As gitlab-ci-local takes failures in a child for success, each pipeline is run for itself. */
-  async function schedule(): Promise<void> {
+  /** Runs a job of the daily schedule's pipeline. */
+  async function scheduled(job: string): Promise<void> {
     const variables = { ...sources.schedule, CLOUD_IMAGES_SCHEDULE: "daily" };
-    for (const step of [
-      () => project.pipeline(variables, "wanted images"),
-      async () =>
-        project.child(
-          await project.artifact("wantedIAimages/images.child.yml"),
-        ),
-      () => project.pipeline(variables, "scheduled update"),
-    ]) {
-      const { exitCode, output } = await step();
-      expect(exitCode, output).toBe(0);
-    }
+    const { exitCode, output } = await project.pipeline(variables, job);
+    expect(exitCode, output).toBe(0);
+  }
+  const wanted = () => project.artifact("wantedIAimages/images.child.yml");
+  /** As gitlab-ci-local takes failures in a child for success, it is run for itself. */
+  async function buildWanted(): Promise<string> {
+    const { exitCode, output } = await project.child(await wanted());
+    expect(exitCode, output).toBe(0);
+    return output;
   }
 
-  it("finds an image that a schedule has built, checked and published", async () => {
-    await schedule();
+  it("begins with a schedule whose runner dies in a build, of which nobody gets to see anything", async () => {
+    await scheduled("wanted images");
+    await project.dyingChild(await wanted(), /: packages, /);
+    expect(await filesBelow(project.path("store/builds"))).toEqual([]);
+    expect(await filesBelow(project.path("public"))).toEqual([]);
+  });
+
+  it("finds an image that another runner has built and checked, once however often jobs are started, and published", async () => {
+    expect(await buildWanted()).toMatch(builtRow("built"));
+    expect(await buildWanted()).toMatch(builtRow("was there"));
     expect(await builds()).toHaveLength(1);
+    await scheduled("scheduled update");
     before = await published();
     expect(before).toContain(`${image}-`);
+    await scheduled("scheduled update");
+    expect(await published()).toBe(before);
   });
 
   it("builds and boots what it reaches, in its merge request, and publishes nothing", async () => {
@@ -187,7 +198,9 @@ describe("a change of a package list", { timeout: 20 * minutes }, () => {
   it("is published by the schedule after its merge, beside what was there", async () => {
     await project.git("checkout", "--quiet", "main");
     await project.git("merge", "--quiet", "--no-ff", "--no-edit", "tree");
-    await schedule();
+    await scheduled("wanted images");
+    await buildWanted();
+    await scheduled("scheduled update");
     expect(await builds()).toHaveLength(2);
     const now = await published();
     const old = before.split("\n").filter((line) => /^\d{8}-/.test(line));
