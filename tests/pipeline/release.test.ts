@@ -88,6 +88,24 @@ it("builds an image that expired again by its key, which the archive of this tes
   expect(output).toMatch(new RegExp(`${image} +20261121-0312 +FAILED +build`));
 });
 
+it("says of all images what became of them, also where one cannot be built on this machine", async () => {
+  // The largest there may be: more than is free on machines that run tests.
+  await project.setVariant({
+    disk: { sizeGiB: 2048 },
+    bootCheck: { ...variant.bootCheck, diskSizeGiB: 2048 },
+  });
+  await project.configure({ directory, definitions: ["debian-13-*-amd64"] });
+  const builds = await project.prepareBuilds("20261122-0312", disk);
+  await project.store.discard(build.raw.sha256);
+  const { exitCode, output } = await verify(
+    builds.map(({ key }) => key).join(","),
+  );
+  expect(exitCode, output).toBe(3);
+  expect(output).toMatch(/debian-13-other-amd64 +20261122-0312 +FAILED +build/);
+  expect(output).toMatch(new RegExp(`${image} +- +NO RESULT`));
+  expect(output).toMatch(new RegExp(`^${image}: .*may need 2048 GiB`, "m"));
+});
+
 it("refuses what is no list of keys", async () => {
   const { exitCode, output } = await verify("latest");
   expect(exitCode).toBe(1);

@@ -9,12 +9,16 @@ import { StoreError, UserError } from "../../../infra/errors.ts";
 import { jobsDirectory } from "../../../infra/pipeline/childPipeline.ts";
 import { imageFailed, storeFailed } from "../../../infra/pipeline/exitCodes.ts";
 import {
+  type ImageReport,
   isGood,
   type Outcome,
   reportXml,
   summaryText,
 } from "../../../infra/pipeline/imageReport.ts";
-import { makeImage } from "../../../infra/pipeline/makeImage.ts";
+import {
+  type ImageRequest,
+  makeImage,
+} from "../../../infra/pipeline/makeImage.ts";
 import { parseReleaseKeys } from "../../../infra/pipeline/releaseKeys.ts";
 import { requireWritableStore } from "../../../infra/pipeline/writableStore.ts";
 import { projectPath } from "../../../infra/projectPaths.ts";
@@ -49,33 +53,21 @@ export async function run(args: readonly string[]): Promise<number> {
     const store = openStore(storeAddress(config.store));
     await requireWritableStore(store);
     const outcomes: Outcome[] = [];
+    const problems: string[] = [];
     for (const image of images) {
       const { name } = image.definition;
       if (!chosen.includes(image.definition)) continue;
-      const into = join(jobsDirectory, name);
-      const made = await makeImage({
-        ...{ stack, image, config, anew: false },
-        workplace: {
-          cache: ".cache/build",
-          logs: join(into, "report/logs"),
-          work: join(into, "work"),
-        },
-      });
-      const { report } = made;
-      if (report.isRebuilt) {
-        console.log(
-          `${name} ${report.version} had expired: the store did not have its image any more. It was built again by its key.`,
-        );
+      try {
+        const report = await verify({ stack, image, config });
+        outcomes.push({ definition: name, report });
+      } catch (error) {
+        // What this machine cannot build keeps nothing from being said of the others.
+        if (!(error instanceof UserError)) throw error;
+        outcomes.push({ definition: name, report: undefined });
+        problems.push(`${name}: ${error.message}`);
       }
-      const directory = projectPath(join(into, "report"));
-      await mkdir(directory, { recursive: true });
-      await writeFile(
-        join(directory, "junit.xml"),
-        reportXml(report, new Date()),
-      );
-      outcomes.push({ definition: name, report });
     }
-    console.log(summaryText(outcomes));
+    console.log([summaryText(outcomes), ...problems].join("\n\n"));
     const isAllGood = outcomes.every(
       ({ report }) => report !== undefined && isGood(report),
     );
@@ -85,4 +77,29 @@ export async function run(args: readonly string[]): Promise<number> {
     console.error(error.message);
     return storeFailed;
   }
+}
+
+async function verify(
+  request: Pick<ImageRequest, "stack" | "image" | "config">,
+): Promise<ImageReport> {
+  const { name } = request.image.definition;
+  const into = join(jobsDirectory, name);
+  const { report } = await makeImage({
+    ...request,
+    anew: false,
+    workplace: {
+      cache: ".cache/build",
+      logs: join(into, "report/logs"),
+      work: join(into, "work"),
+    },
+  });
+  if (report.isRebuilt) {
+    console.log(
+      `${name} ${report.version} had expired: the store did not have its image any more. It was built again by its key.`,
+    );
+  }
+  const directory = projectPath(join(into, "report"));
+  await mkdir(directory, { recursive: true });
+  await writeFile(join(directory, "junit.xml"), reportXml(report, new Date()));
+  return report;
 }
