@@ -52,8 +52,20 @@ const namespaceArguments = [
   "--pid",
   "--fork",
   "--kill-child",
-  "--mount-proc",
 ];
+
+/**
+ * A /proc of those namespaces, where one can be mounted: not in a container that hides parts of its own, as they do by default
+ * (mount_namespaces(7), "Restrictions on mount namespaces"). There the container's serves as well.
+ */
+async function ownProc(): Promise<readonly string[]> {
+  const { exitCode } = await execa(
+    "unshare",
+    [...namespaceArguments, "--mount-proc", "true"],
+    { reject: false, env: { PATH: systemPath }, cwd: "/" },
+  );
+  return exitCode === 0 ? ["--mount-proc"] : [];
+}
 
 /**
  * Builds an image in namespaces of its own, without privileges. What a killed build left in the cache is removed
@@ -120,6 +132,7 @@ async function runBuild(
     "unshare",
     [
       ...namespaceArguments,
+      ...(await ownProc()),
       process.execPath,
       fileURLToPath(new URL("insideNamespace.ts", import.meta.url)),
       JSON.stringify(request),

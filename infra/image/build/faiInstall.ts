@@ -9,7 +9,12 @@ import { sourcesText } from "./aptSources.ts";
 import { failuresIn, readFaiLogs } from "./faiLogs.ts";
 import { noFaiLogs } from "./faiStatus.ts";
 import { type DiskIdentity, partitionsOf } from "./partitions.ts";
-import { mountRunIn, programsInTarget, withMountsIn } from "./privateMounts.ts";
+import {
+  mountRunIn,
+  programsInTarget,
+  unmountProc,
+  withMountsIn,
+} from "./privateMounts.ts";
 import type { BuildEvent, BuildRequest, Phase } from "./request.ts";
 import type { Workspace } from "./workspace.ts";
 
@@ -110,7 +115,7 @@ export async function installWithFai(
     await rm(join(configSpace, "debconf", name), { force: true });
   }
   const archives = join(target, "var/cache/apt/archives");
-  // FAI unmounts all below its target when it gets to its end.
+  // FAI unmounts all below its target when it gets to its end, but for a container's /proc.
   await execa("mount", ["--bind", workspace.archives, archives]);
   await mountRunIn(target);
   // An empty one: the host's /etc/fai has apt sources that FAI would copy.
@@ -125,6 +130,7 @@ export async function installWithFai(
     "install",
     target,
   ]);
+  await unmountProc(join(target, "proc"));
   const logs = await readFaiLogs(`/var/log/fai/${hostName}/last`);
   installation.log.write(`\n=== scripts.log ===\n${logs.scripts}\n`);
   refuse(await failuresIn(logs, configSpace), exitCode);

@@ -103,7 +103,7 @@ export async function withMountsIn(
   const [dev = "", proc = "", , packages = ""] = places;
   for (const place of places) await mkdir(place, { recursive: true });
   await execa("mount", ["--rbind", "/dev", dev]);
-  await execa("mount", ["-t", "proc", "proc", proc]);
+  await mountProc(proc);
   const stub = await mountRunIn(target);
   await execa("mount", ["--bind", archives, packages]);
   const resolver = inTarget("etc/resolv.conf");
@@ -117,10 +117,27 @@ export async function withMountsIn(
     await rm(policy);
     const isLink = (await lstat(resolver)).isSymbolicLink();
     if (isOurs && !isLink) await rm(resolver);
-    for (const place of [...places].reverse()) {
+    await unmountProc(proc);
+    for (const place of places.filter((each) => each !== proc).reverse()) {
       await execa("umount", ["--recursive", place]);
     }
   }
+}
+
+/** Mounts /proc, or binds the one that there is where a container hides parts of it. */
+async function mountProc(place: string): Promise<void> {
+  const own = await execa("mount", ["-t", "proc", "proc", place], {
+    reject: false,
+  });
+  if (own.exitCode !== 0) await execa("mount", ["--rbind", "/proc", place]);
+}
+
+/** Unmounts a /proc, if one is there: what hides parts of a container's goes with the whole alone. */
+export async function unmountProc(place: string): Promise<void> {
+  const { exitCode } = await execa("mountpoint", ["--quiet", place], {
+    reject: false,
+  });
+  if (exitCode === 0) await execa("umount", ["--lazy", place]);
 }
 
 /** Where programs lie, in the target, that packages find before those of the image (apt's DPkg::Path). */
