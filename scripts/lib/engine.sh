@@ -55,7 +55,7 @@ build_engine() {
     cmd/pulumi "$incoming/pulumi/bin/pulumi" "v$PULUMI_VERSION" &&
     build_go_program "$go" "$incoming/language-host" github.com/pulumi/pulumi/sdk/v3 "v$LANGUAGE_HOST_VERSION" \
       nodejs/cmd/pulumi-language-nodejs "$incoming/pulumi/bin/pulumi-language-nodejs" "v$LANGUAGE_HOST_VERSION" &&
-    ln --symbolic ../../../node_modules/@pulumi/pulumi/pulumi-resource-pulumi-nodejs "$incoming/pulumi/bin/"
+    cp "$PROJECT/node_modules/@pulumi/pulumi/pulumi-resource-pulumi-nodejs" "$incoming/pulumi/bin/"
 }
 
 # find_go: an installed Go that is new enough, or allowed to fetch one that is.

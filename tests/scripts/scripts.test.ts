@@ -26,9 +26,11 @@ describe("the scripts", () => {
     const pieces = (await readdir(join(project, "scripts/lib"))).filter(
       (name) => name.endsWith(".sh"),
     );
-    const files = [...commands, ...pieces.map((name) => `lib/${name}`)].map(
-      (name) => `scripts/${name}`,
-    );
+    const files = [
+      ...commands,
+      ...pieces.map((name) => `lib/${name}`),
+      ...["ci-image/system", "ci-image/tools"],
+    ].map((name) => `scripts/${name}`);
     await execa("shellcheck", ["--external-sources", ...files, ".ci/run"], {
       cwd: project,
     });
