@@ -100,6 +100,7 @@ export function summaryText(outcomes: readonly Outcome[]): string {
     "NO RESULT",
     "allowed failure",
     "built",
+    "built again",
     "was there",
   ];
   const sorted = rows.toSorted(

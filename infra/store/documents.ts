@@ -22,6 +22,7 @@ import {
   type FormatRecord,
   formatRecordSchema,
   type HolderRecord,
+  holderRecordSchema,
   type PublicationRecord,
   publicationRecordSchema,
 } from "./records.ts";
@@ -224,7 +225,8 @@ export function holdBuild(
 ): Promise<BuildRecord | undefined> {
   return withBuildsLock(store, async () => {
     const build = await readBuild(store, key);
-    const holder: HolderRecord = { stack };
+    const heldAt = new Date().toISOString();
+    const holder: HolderRecord = { stack, heldAt };
     if (build !== undefined) {
       await writeRecord(store, holderName(key, stack), holder);
     }
@@ -265,9 +267,9 @@ export function leaveBuild(store: Store, key: ImageKey): Promise<void> {
 }
 
 /**
- * Removes builds of a definition that no stack holds, but not the newest one.
+ * Removes builds of a definition that nobody holds, but not the newest one.
  *
- * @param before builds since then may still find a stack that wants them; jobs that hold older ones are dead
+ * @param before builds since then may still find a stack that wants them, and jobs that hold one for longer are dead
  * @throws {StoreError} when a record is broken; nothing is removed then.
  */
 export function removeForsakenBuilds(
@@ -279,13 +281,28 @@ export function removeForsakenBuilds(
     const [, ...older] = await listBuilds(store, name);
     for (const { key, builtAt } of older) {
       if (Date.parse(builtAt) >= before.getTime()) continue;
-      const job = holderName(key, jobHolder);
       const holders = await store.list(holdersDirectory(key));
-      if (holders.every((holder) => holder === job)) {
-        await removeBuild(store, key);
-      }
+      const isHeld =
+        holders.length > 1 ||
+        (holders.length === 1 && !(await isDeadJob(store, key, before)));
+      if (!isHeld) await removeBuild(store, key);
     }
   });
+}
+
+/** Whether a build is held by a job that has been at it since before that time: it was killed, and could not let go. */
+async function isDeadJob(
+  store: Store,
+  key: ImageKey,
+  before: Date,
+): Promise<boolean> {
+  const hold = await readRecord(
+    store,
+    holderName(key, jobHolder),
+    holderRecordSchema,
+  );
+  const heldAt = hold?.heldAt ?? new Date(0).toISOString();
+  return hold !== undefined && Date.parse(heldAt) < before.getTime();
 }
 
 /**

@@ -234,7 +234,11 @@ export const bootCheckRecordSchema = z
 export type BootCheckRecord = z.infer<typeof bootCheckRecordSchema>;
 
 export const holderRecordSchema = z
-  .object({ stack: z.string().min(1) })
+  .object({
+    stack: z.string().min(1),
+    /** Since when; older records lack it. */
+    heldAt: z.iso.datetime().optional(),
+  })
   .readonly();
 /** One stack that declares a key; a build goes only when no holder is left. */
 export type HolderRecord = z.infer<typeof holderRecordSchema>;

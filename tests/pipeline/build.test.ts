@@ -4,7 +4,7 @@ import { randomBytes } from "node:crypto";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { parseReport } from "../../infra/pipeline/imageReport.ts";
 import { listFailures, listRuns } from "../../infra/store/attempts.ts";
 import {
@@ -94,7 +94,7 @@ describe("into the store of the stack", () => {
     expect(junit).toContain('failures="0"');
   });
 
-  it("removes older builds of the image that no stack came for within a week", async () => {
+  it("removes older builds of the image that no stack came for within a week, whatever job died at them", async () => {
     const old = (version: string, builtAt: string, digit: string) =>
       writeBuild(project.store, {
         ...build,
@@ -102,19 +102,21 @@ describe("into the store of the stack", () => {
         version: version as BuildRecord["version"],
         builtAt,
       });
+    const [died, held, live] = ["a", "b", "c"].map(
+      (digit) => digit.repeat(64) as BuildRecord["key"],
+    ) as [BuildRecord["key"], BuildRecord["key"], BuildRecord["key"]];
     await old("20260101-0000", "2026-01-01T00:00:00.000Z", "a");
     await old("20260102-0000", "2026-01-02T00:00:00.000Z", "b");
-    const [held, died] = ["b".repeat(64), "a".repeat(64)] as [
-      BuildRecord["key"],
-      BuildRecord["key"],
-    ];
+    await old("20260103-0000", "2026-01-03T00:00:00.000Z", "c");
     await holdBuild(project.store, held, "organization/images/mine");
-    // Of a job whose runner died.
+    await holdBuild(project.store, live, jobHolder);
+    vi.useFakeTimers({ now: Date.now() - 8 * 86_400_000, toFake: ["Date"] });
     await holdBuild(project.store, died, jobHolder);
+    vi.useRealTimers();
     const { exitCode, output } = await job();
     expect(exitCode, output).toBe(0);
     const left = await listBuilds(project.store);
-    expect(left.map(({ key }) => key)).toEqual([build.key, held]);
+    expect(left.map(({ key }) => key)).toEqual([build.key, live, held]);
   });
 
   it("fails at once, with a code of its own, where the store cannot be written", async () => {
