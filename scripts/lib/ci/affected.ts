@@ -11,14 +11,15 @@ import {
   reachText,
 } from "../../../infra/pipeline/reach.ts";
 import { stackSources } from "../../../infra/pipeline/stackSources.ts";
-import { baseSources } from "./baseSources.ts";
+import { baseSources, NoCommonCommitError } from "./baseSources.ts";
 
-export const usage = `scripts/ci affected (--base REF | --all) [--stack STACK] [--json]
+export const usage = `scripts/ci affected (--base REF [--or-all] | --all) [--stack STACK] [--json]
                     [--child FILE --tag TAG [--image IMAGE] [--in-store] [--anew]]
 
 Compares what each image of STACK (default: local) is made from here with what it was made from in the last commit that
 this checkout has in common with REF, and names those that differ, and why. It needs no network and no store: the state
-of the package archive is left out of both. With --all it names every image of the stack.
+of the package archive is left out of both. With --all it names every image of the stack, with --or-all where there is no such
+commit: after somebody has pushed by force.
 
 --child writes a pipeline for GitLab with a job for each of them, on runners with the tag of the image's architecture
 and TAG, in the container IMAGE where one is named. --in-store has them build into the store of the stack, and not into
@@ -30,6 +31,7 @@ export async function run(args: readonly string[]): Promise<number> {
     options: {
       base: { type: "string" },
       all: { type: "boolean", default: false },
+      "or-all": { type: "boolean", default: false },
       stack: { type: "string", default: "local" },
       json: { type: "boolean", default: false },
       child: { type: "string" },
@@ -45,7 +47,7 @@ export async function run(args: readonly string[]): Promise<number> {
       "scripts/ci affected: say what to compare with by --base REF, or --all. Run scripts/ci affected --help.",
     );
   }
-  const reach = await find(base, stack);
+  const reach = await find(base, stack, values["or-all"]);
   if (child !== undefined) {
     if (tag === undefined) {
       throw new UserError(
@@ -63,13 +65,24 @@ export async function run(args: readonly string[]): Promise<number> {
   return 0;
 }
 
-async function find(base: string | undefined, stack: string): Promise<Reach> {
+async function find(
+  base: string | undefined,
+  stack: string,
+  orAll: boolean,
+): Promise<Reach> {
   const after = await stackSources(stack);
-  if (base === undefined) {
-    return { images: all(after, "All images were asked for."), gone: [] };
+  const everything = (reason: string) => ({
+    images: all(after, reason),
+    gone: [],
+  });
+  if (base === undefined) return everything("All images were asked for.");
+  try {
+    const { images, unknown } = await baseSources(base, stack);
+    return reachOf(images, after, unknown);
+  } catch (error) {
+    if (!orAll || !(error instanceof NoCommonCommitError)) throw error;
+    return everything(`There is no ${base} to compare with any more.`);
   }
-  const { images, unknown } = await baseSources(base, stack);
-  return reachOf(images, after, unknown);
 }
 
 function asJson({ images, gone }: Reach): string {

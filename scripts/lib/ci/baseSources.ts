@@ -12,6 +12,9 @@ import {
 } from "../../../infra/pipeline/stackSources.ts";
 import { projectDirectory, projectPath } from "../../../infra/projectPaths.ts";
 
+/** There is no commit that a change could be compared with. */
+export class NoCommonCommitError extends UserError {}
+
 /** The sources, or why they cannot be had. */
 export interface BaseSources {
   /** The commit that was looked at. */
@@ -27,7 +30,8 @@ export interface BaseSources {
  * Its code runs with this checkout's Node packages, also where package-lock.json differs: what packages contribute to a
  * key is nothing but reading YAML and checking it, and installing those of that time would need a network.
  *
- * @throws {UserError} when there is no such commit.
+ * @throws {NoCommonCommitError} when there is no such commit.
+ * @throws {UserError} for a `ref` that could be none.
  */
 export async function baseSources(
   ref: string,
@@ -86,7 +90,7 @@ async function mergeBase(ref: string): Promise<string> {
     { cwd: projectDirectory, reject: false },
   );
   if (exitCode === 0) return stdout.trim();
-  throw new UserError(
+  throw new NoCommonCommitError(
     `This checkout and ${ref} have no commit in common that is here. Name a commit by --base that git has, and fetch enough of its history (in a job: GIT_DEPTH 0).${stderr === "" ? "" : ` git says: ${stderr}`}`,
   );
 }
