@@ -66,11 +66,11 @@ async function look(
   pipeline: number,
   changes: Readonly<Record<string, string>> = {},
 ): Promise<Looked> {
-  const junit = project.path("reports/drift.xml");
+  const junit = project.path("reports/mine.xml");
   await rm(junit, { force: true });
   const end = await runCi(
     project,
-    ["drift", "--stack", "mine", "--junit", junit],
+    ["drift", "mine", "--junit", project.path("reports")],
     {
       ...{ ...stateVariables(project), ...gitlab.env },
       CI_API_V4_URL: api.url,
@@ -208,7 +208,7 @@ test("a stack that was put right closes its issue, and the next drift opens it a
 });
 
 test("a look that fails is no drift", { timeout: 300_000 }, async () => {
-  const noState = await runCi(project, ["drift", "--stack", "mine"], {
+  const noState = await runCi(project, ["drift", "mine"], {
     ...noStateVariables(project),
   });
   expect(noState.exitCode).toBe(2);

@@ -85,6 +85,20 @@ describe("a merge request", { timeout: 300_000 }, () => {
     );
   });
 
+  it("is previewed with the variables that GitLab gives it, which are no secrets: against an empty state", async () => {
+    await project.setVariables({ PULUMI_BACKEND_URL: "" });
+    const { exitCode, output } = await project.pipeline(
+      { ...mergeRequest(), CI_MERGE_REQUEST_IID: "7" },
+      ...["preview", "note"],
+    );
+    expect(exitCode, output).toBe(0);
+    expect(await project.artifact("note.md")).toContain("empty state");
+    expect(JSON.parse(await project.artifact("preview.json"))).toMatchObject({
+      ...{ state: "empty", isComplete: true },
+    });
+    await project.setVariables({});
+  });
+
   it("that changes a shared input builds every image that has it, and says which input that was", async () => {
     await project.write(
       "image-definitions/fai/package_config/TINY",

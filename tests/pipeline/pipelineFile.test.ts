@@ -91,17 +91,27 @@ describe("pipelines", () => {
     });
   });
 
-  it("of releases come from the image project or people, and webhooks start the note alone", () => {
+  it("of releases come from the image project or people; webhooks start the note alone, and schedules the look for drift", () => {
     const { workflow } = written.get(release) as {
       workflow: { rules: { if: string }[] };
     };
-    expect(workflow.rules).toHaveLength(2);
+    expect(workflow.rules).toHaveLength(3);
     for (const rule of workflow.rules) {
       expect(rule.if).toContain('$CI_COMMIT_REF_PROTECTED == "true"');
     }
     expect(job(release, "note").rules).toEqual([
       { if: '$CI_PIPELINE_SOURCE == "trigger" && $TRIGGER_PAYLOAD' },
     ]);
+    expect(job(release, "drift").rules).toEqual([
+      {
+        if: '$CI_PIPELINE_SOURCE == "schedule" && $CLOUD_IMAGES_SCHEDULE == "drift"',
+      },
+    ]);
+    for (const name of ["verify", "release"]) {
+      for (const rule of job(release, name).rules ?? []) {
+        expect(rule.if, name).not.toMatch(/schedule|trigger/);
+      }
+    }
   });
 });
 
@@ -168,11 +178,24 @@ describe("what publishes", () => {
     }
   });
 
-  it("looks for drift while nothing is being changed", () => {
+  it("looks for drift of all that it brings up, while nothing is being changed", () => {
     expect(job(image, "drift")).toMatchObject({
       resource_group: "update",
+      script: ["scripts/ci drift $CLOUD_IMAGES_FOLLOWERS --junit drift"],
+    });
+    expect(job(release, "drift")).toMatchObject({
+      resource_group: "release",
       script: [expect.stringContaining("scripts/ci drift")],
     });
+  });
+
+  it("brings stacks up as the branch is by then", () => {
+    for (const name of publishing) {
+      expect(job(image, name).before_script, name).toEqual([
+        'git fetch --quiet --depth 1 origin "$CI_COMMIT_BRANCH"',
+        "git checkout --quiet --detach FETCH_HEAD",
+      ]);
+    }
   });
 
   it("has tokens of clouds in those jobs alone", () => {

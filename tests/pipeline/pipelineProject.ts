@@ -32,6 +32,7 @@ export type Variables = Readonly<Record<string, string>>;
 
 /** A job of a pipeline file, as far as it is looked at. */
 export interface Job {
+  readonly before_script?: readonly string[];
   readonly script?: readonly string[];
   readonly rules?: readonly {
     readonly if?: string;
@@ -70,6 +71,8 @@ const gitlabCiLocal = projectPath("node_modules/.bin/gitlab-ci-local");
 const ignored =
   "CI_PIPELINE_SOURCE,CI_COMMIT_REF_PROTECTED,CI_API_V4_URL,CI_COMMIT_BEFORE_SHA";
 
+/** Nobody is there. */
+const originUrl = "https://git.example/images.git";
 const parentPipeline = { CI_PIPELINE_SOURCE: "parent_pipeline" } as const;
 const childFile = ["--file", "own.child.yml"];
 
@@ -100,7 +103,7 @@ export class PipelineProject extends EngineProject {
     // A directory of the test's own is no part of what jobs see.
     await writeFile(
       this.path(".gitignore"),
-      "/.gitlab-ci-local/\n/.state/\n/.cache/\n/backend/\n/home/\n/store/\n/public/\n*.child.yml\n",
+      "/.gitlab-ci-local/\n/origin.git/\n/.state/\n/.cache/\n/backend/\n/home/\n/store/\n/public/\n*.child.yml\n",
     );
     await this.configure({
       definitions: ["debian-13-*-amd64"],
@@ -113,8 +116,9 @@ export class PipelineProject extends EngineProject {
   async #begin(): Promise<void> {
     await this.setVariables({});
     await this.git("init", "--quiet", "--initial-branch=main");
+    await this.git("init", "--quiet", "--bare", this.#origin);
     await this.commit("Begin");
-    await this.git("remote", "add", "origin", "https://git.example/images.git");
+    await this.git("remote", "add", "origin", originUrl);
     await this.git("update-ref", "refs/remotes/origin/main", "HEAD");
     await this.git(
       ...["symbolic-ref", "refs/remotes/origin/HEAD"],
@@ -129,12 +133,20 @@ export class PipelineProject extends EngineProject {
       // Runners with the shell executor take no notice of it.
       CLOUD_IMAGES_JOB_IMAGE: "jobs:1",
       PULUMI_BACKEND_URL: pathToFileURL(this.path("backend")).href,
+      // Where jobs find what was pushed; gitlab-ci-local itself wants the name of a server.
+      GIT_CONFIG_COUNT: "1",
+      GIT_CONFIG_KEY_0: `url.${pathToFileURL(this.#origin).href}.insteadOf`,
+      GIT_CONFIG_VALUE_0: originUrl,
       ...variables,
     };
     return writeFile(
       this.path(".gitlab-ci-local-variables.yml"),
       stringify(all),
     );
+  }
+
+  get #origin(): string {
+    return this.path("origin.git");
   }
 
   /** @returns what git printed */
@@ -150,11 +162,21 @@ export class PipelineProject extends EngineProject {
     return stdout.trim();
   }
 
-  /** @returns the new commit */
+  /**
+   * Commits everything, and pushes it.
+   *
+   * @returns the new commit
+   */
   async commit(message: string): Promise<string> {
     await this.git("add", "--all");
     await this.git("commit", "--quiet", "--message", message);
+    await this.push();
     return this.git("rev-parse", "HEAD");
+  }
+
+  /** Pushes the current branch. */
+  async push(): Promise<void> {
+    await this.git("push", "--quiet", this.#origin, "HEAD");
   }
 
   /** Runs gitlab-ci-local to its end. */

@@ -198,6 +198,7 @@ describe("a change of a package list", { timeout: 20 * minutes }, () => {
   it("is published by the schedule after its merge, beside what was there", async () => {
     await project.git("checkout", "--quiet", "main");
     await project.git("merge", "--quiet", "--no-ff", "--no-edit", "tree");
+    await project.push();
     await scheduled("wanted images");
     await buildWanted();
     await scheduled("scheduled update");

@@ -1,7 +1,7 @@
 /** `scripts/ci drift`: what was altered behind Pulumi's back, as JUnit, as an exit code and as an issue. */
 
 import { mkdir, writeFile } from "node:fs/promises";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { GitlabError, StoreError, UserError } from "../../../infra/errors.ts";
 import { noteTokenVariable } from "../../../infra/gitlab/gitlabConfig.ts";
@@ -22,34 +22,46 @@ import {
 } from "../../../infra/pipeline/driftReading.ts";
 import { driftJunit, driftLines } from "../../../infra/pipeline/driftText.ts";
 import { GitlabClient } from "../../../infra/pipeline/gitlabClient.ts";
+import { requireStackName } from "../../../infra/stackFile.ts";
 
-export const usage = `scripts/ci drift --stack STACK [--junit FILE]
+export const usage = `scripts/ci drift STACK… [--junit DIRECTORY]
 
-Compares everything that STACK has with what its state says, read-only, and writes FILE with a test case for each place. With
-${noteTokenVariable} an issue of the image project is opened, brought up to date, or closed. The exit code is 1 where something is
-altered or gone, 2 where something could not be looked at, or the issue could not be written.`;
+Compares everything that each STACK has with what its state says, read-only, and writes DIRECTORY/STACK.xml with a test case for
+each place. With ${noteTokenVariable} an issue of the image project is opened for it, brought up to date, or closed. The exit code is
+1 where something is altered or gone, else 2 where something could not be looked at, or an issue could not be written.`;
 
 const exitCodes = { clean: 0, drift: 1, unseen: 2 };
 
 /** @returns the exit code */
 export async function run(args: readonly string[]): Promise<number> {
-  const { values } = parseArgs({
+  const { values, positionals: stacks } = parseArgs({
     args: [...args],
-    options: { stack: { type: "string" }, junit: { type: "string" } },
+    allowPositionals: true,
+    options: { junit: { type: "string" } },
   });
-  const { stack, junit } = values;
-  if (stack === undefined) {
+  if (stacks.length === 0) {
     throw new UserError(
-      "scripts/ci drift: --stack is missing. Run scripts/ci drift --help.",
+      "scripts/ci drift: name a stack. Run scripts/ci drift --help.",
     );
   }
+  for (const stack of stacks) requireStackName(stack);
+  const codes: number[] = [];
+  for (const stack of stacks) codes.push(await lookAt(stack, values.junit));
+  return codes.includes(exitCodes.drift) ? exitCodes.drift : Math.max(...codes);
+}
+
+async function lookAt(
+  stack: string,
+  junit: string | undefined,
+): Promise<number> {
+  const path = junit === undefined ? undefined : join(junit, `${stack}.xml`);
   try {
-    return await look(stack, junit);
+    return await look(stack, path);
   } catch (error) {
     const isForUser = error instanceof UserError || error instanceof StoreError;
     if (!isForUser) throw error;
     console.error(error.message);
-    await writeJunit(junit, unseen(stack, error.message));
+    await writeJunit(path, unseen(stack, error.message));
     return exitCodes.unseen;
   }
 }
