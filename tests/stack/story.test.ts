@@ -15,7 +15,9 @@ import {
 } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { ImageKey } from "../../infra/definitions/definition.ts";
 import { projectPath } from "../../infra/projectPaths.ts";
+import { readBuild } from "../../infra/store/documents.ts";
 import { PipelineProject, sources } from "../pipeline/pipelineProject.ts";
 import { GitlabApi, type GitlabApiProject } from "../servers/gitlabApi.ts";
 import { editFile, filesBelow, fingerprint } from "./checkout.ts";
@@ -210,6 +212,31 @@ describe("a change of a package list", { timeout: 20 * minutes }, () => {
     const latest = project.path("public/trixie/daily/latest");
     const manifest = await readFile(join(latest, `${image}.json`), "utf8");
     expect(manifest).toContain(`"${newPackage}"`);
+  });
+
+  it("is built again by its key, bit by bit, where the store lost it before its release", async () => {
+    const released = await project.pipeline(
+      { ...sources.push, CLOUD_IMAGES_RELEASE_PROJECT: "team/releases" },
+      "release keys",
+    );
+    expect(released.exitCode, released.output).toBe(0);
+    const [key = ""] = /\b[0-9a-f]{64}\b/.exec(released.output) ?? [];
+    const built = await readBuild(project.store, key as ImageKey);
+    const sha256 = built?.raw.sha256 ?? expect.fail(released.output);
+    await project.store.discard(sha256);
+    const { exitCode, output } = await project.pipeline(
+      {
+        ...{ CI_PIPELINE_SOURCE: "pipeline", CI_COMMIT_REF_PROTECTED: "true" },
+        CLOUD_IMAGES_RELEASE_STACK: "mine",
+        CLOUD_IMAGES_RELEASE_KEYS: key,
+      },
+      ...["--file", "release.gitlab-ci.yml", "verify"],
+    );
+    expect(exitCode, output).toBe(0);
+    expect(output).toContain("had expired");
+    expect(output).toMatch(builtRow("built again"));
+    const rebuilt = await readBuild(project.store, key as ImageKey);
+    expect(rebuilt?.raw.sha256).toBe(sha256);
   });
 
   function mergeRequest() {
