@@ -3,7 +3,8 @@
 
 LIBRARY="$(cd -P -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)"
 PROJECT="$(cd -P -- "$LIBRARY/../.." && pwd)"
-TOOLS="$PROJECT/.tools"
+# The container of jobs has one place for the tools of all checkouts.
+TOOLS="${CLOUD_IMAGES_TOOLS:-$PROJECT/.tools}"
 
 # shellcheck source=scripts/lib/messages.sh
 . "$LIBRARY/messages.sh"
@@ -26,6 +27,7 @@ TOOLS="$PROJECT/.tools"
 # has that server and nothing else.
 set_up() {
   require_debian
+  if [[ "$TOOLS" != "$PROJECT/.tools" && ! -e "$PROJECT/.tools" ]]; then ln -s "$TOOLS" "$PROJECT/.tools"; fi
   look_for_what_is_missing "$@"
   if is_anything_missing; then
     (install_what_is_missing "$@")

@@ -135,6 +135,7 @@ describe.skipIf(process.getuid?.() !== 0)(
       await containers.podman(
         ...["build", "--pull-never", "--network", "host"],
         ...["--file", join(checkout, "scripts/ci-image/Containerfile")],
+        ...["--build-arg", "LISTS=up test azurite"],
         ...["--tag", image, checkout],
       );
     });
@@ -147,6 +148,20 @@ describe.skipIf(process.getuid?.() !== 0)(
       expect(output).toMatch(
         /^builder\nCapEff:\t0+\nSeccomp:\t2\nv24[\d.]+\nv3[\d.]+$/m,
       );
+    });
+
+    it("checks style and runs tests, for which it has everything", async () => {
+      const lint = await containers.job(
+        checkout,
+        "scripts/test --only-checks 2>&1",
+      );
+      expect(lint).not.toContain("Debian packages:");
+      const tests = await containers.job(
+        checkout,
+        "scripts/test tests/pipeline/reach tests/runners/userData tests/store/azureBlobStore tests/servers/strictS3 2>&1",
+      );
+      expect(tests).not.toContain("This will be installed");
+      expect(tests).toMatch(/^\d+ passed, 0 failed$/m);
     });
 
     it("says which images a change reaches, and makes the pipeline that builds them", async () => {

@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import {
   exists,
   makeCheckout,
+  makeDirectory,
   makePath,
   readPin,
   runBash,
@@ -77,6 +78,16 @@ describe("the engine", () => {
     );
     expect(stdout).toBe("");
     expect(exitCode).toBe(1);
+  });
+
+  it("is found where a container has the tools of all its checkouts", async () => {
+    const tools = await makeDirectory();
+    await writeFiles(tools, { "pulumi/version": `${wanted}\n` });
+    const { stdout } = await runBash(await makeCheckout(), "find_engine", {
+      PATH: await makePath(),
+      CLOUD_IMAGES_TOOLS: tools,
+    });
+    expect(stdout).toBe(join(tools, "pulumi/bin"));
   });
 
   it("is the official release where that can be had", async () => {
