@@ -4,6 +4,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { Gitlab } from "./gitlab/gitlab.ts";
 import type { GitlabConfig } from "./gitlab/gitlabConfig.ts";
 import type { MachineKind } from "./runners/machineKind.ts";
+import { silentMinutesOf } from "./runners/presence.ts";
 import { RunnerHealth } from "./runners/runnerHealth.ts";
 import { reporting } from "./runners/runnerHealthProvider.ts";
 import { RunnerHost } from "./runners/runnerHost.ts";
@@ -13,12 +14,6 @@ import {
   type RunnerHostsConfig,
   trustOf,
 } from "./runners/runnerHostsConfig.ts";
-
-/** Without machines that may be away: GitLab notes contacts every 55 minutes at the latest, so this is one that was missed. */
-const usualSilentMinutes = 120;
-
-/** Where there may be no machine at all: longer than from one weekly build to the next. */
-const restingSilentMinutes = 8 * 24 * 60;
 
 /** Paths of fields of the section that nobody may read. Pure. */
 export function secretHostFields(hosts: RunnerHostsConfig): readonly string[] {
@@ -102,7 +97,6 @@ function declareHealth(
   { runnerIds }: DeclaredRunners,
   generation: pulumi.Output<string>,
 ): void {
-  const mayRest = config.kind !== "existing" && config.machines.min === 0;
   for (const runner of config.runners) {
     const id = runnerIds.get(runner);
     if (id === undefined) continue;
@@ -111,9 +105,7 @@ function declareHealth(
       ...(token === undefined ? {} : { token: pulumi.secret(token) }),
       runner: id,
       ...{ name: runner, host, generation, state: reporting },
-      silentMinutes:
-        config.silentMinutes ??
-        (mayRest ? restingSilentMinutes : usualSilentMinutes),
+      silentMinutes: silentMinutesOf(config),
     });
   }
 }

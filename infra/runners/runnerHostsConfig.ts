@@ -79,7 +79,7 @@ const commonFields = {
     )
     .optional()
     .describe(
-      "How long GitLab may hear nothing of its runners before that counts as drift; 120, or 8 days where there may be no machine",
+      "How long GitLab may hear nothing of its runners before that counts as drift; 120, or 8 days where hours leave no machine outside of them",
     ),
 } as const;
 
