@@ -4,7 +4,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { Gitlab } from "./gitlab/gitlab.ts";
 import type { GitlabConfig } from "./gitlab/gitlabConfig.ts";
 import type { MachineKind } from "./runners/machineKind.ts";
-import { silentMinutesOf } from "./runners/presence.ts";
+import { machinesOf, silentMinutesOf } from "./runners/presence.ts";
 import { RunnerHealth } from "./runners/runnerHealth.ts";
 import { reporting } from "./runners/runnerHealthProvider.ts";
 import { RunnerHost } from "./runners/runnerHost.ts";
@@ -68,7 +68,7 @@ export async function declareRunnerHosts(
       architectures: [...new Set(runners.flatMap(architecturesOf))],
       tokens: tokensOf(config, declared),
     });
-    declareHealth(host, config, gitlab, declared, generation);
+    declareHealth({ host, config, hosts }, gitlab, declared, generation);
     ends.push(pulumi.recover(generation, () => ""));
   }
   return pulumi.all(ends);
@@ -91,8 +91,15 @@ function tokensOf(
 }
 
 function declareHealth(
-  host: string,
-  config: HostConfig,
+  {
+    host,
+    config,
+    hosts,
+  }: {
+    readonly host: string;
+    readonly config: HostConfig;
+    readonly hosts: RunnerHostsConfig;
+  },
   { url, token }: GitlabConfig,
   { runnerIds }: DeclaredRunners,
   generation: pulumi.Output<string>,
@@ -106,6 +113,7 @@ function declareHealth(
       runner: id,
       ...{ name: runner, host, generation, state: reporting },
       silentMinutes: silentMinutesOf(config),
+      machines: machinesOf(runner, hosts),
     });
   }
 }

@@ -1,7 +1,7 @@
 /** What GitLab has to hear of machines, by what their host leaves out. */
 
 import { expect, test } from "vitest";
-import { silentMinutesOf } from "../../infra/runners/presence.ts";
+import { machinesOf, silentMinutesOf } from "../../infra/runners/presence.ts";
 import { runnerHostsConfigSchema } from "../../infra/runners/runnerHostsConfig.ts";
 import { sampleHosts } from "./sampleHosts.ts";
 
@@ -35,4 +35,27 @@ test.each<[string, object, number]>([
   ],
 ])("%s may be silent for so long", (_case, host, minutes) => {
   expect(silentMinutesOf(parsed(host))).toBe(minutes);
+});
+
+test.each<[string, object, number]>([
+  ["one machine in a cloud, with nothing said", { ...ec2, ...always }, 1],
+  [
+    "four without hours",
+    { ...ec2, ...always, machines: { min: 2, max: 4 } },
+    4,
+  ],
+  ["hours and none outside", ec2, 0],
+  ["hours and one outside", gce, 1],
+  ["a machine that exists", existing, 1],
+])("%s: so many have to be heard of", (_case, host, machines) => {
+  const hosts = { host: parsed(host) };
+  const [runner = ""] = hosts.host.runners;
+  expect(machinesOf(runner, hosts)).toBe(machines);
+});
+
+test("machines of all hosts of a runner count", () => {
+  const four = { ...gce, ...always, machines: { max: 4 } };
+  const hosts = runnerHostsConfigSchema.parse({ ec2, existing, four });
+  expect(machinesOf("release-amd64", hosts)).toBe(5);
+  expect(machinesOf("release-arm64", hosts)).toBe(1);
 });
