@@ -509,8 +509,32 @@ function runnerProblems(
         },
       ];
     }
-    return tagProblems(runner, found);
+    return [
+      ...tagProblems(runner, found),
+      ...kvmProblems(name, host, runner, found),
+    ];
   });
+}
+
+/** Jobs that need /dev/kvm ask for it by a tag. Of a machine that exists nobody here knows whether it has one. */
+function kvmProblems(
+  name: string,
+  host: HostConfig,
+  runner: string,
+  { tags }: GitlabRunnerConfig,
+): readonly HostProblem[] {
+  if (host.kind === "existing" || host.kvm === tags.includes("kvm")) return [];
+  return [
+    host.kvm
+      ? {
+          path: ["gitlab", "runners", runner, "tags"],
+          message: `must have kvm, as the machines of runnerHosts.${name} have it: jobs ask for it`,
+        }
+      : {
+          path: ["runnerHosts", name, "kvm"],
+          message: `must be true, as ${runner} has the tag kvm, or that tag has to go: jobs that ask for it would come to machines without`,
+        },
+  ];
 }
 
 /** Jobs name an architecture and a trust, both as tags. */

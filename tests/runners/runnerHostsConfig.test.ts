@@ -49,6 +49,19 @@ test("what only looks alike is taken", () => {
   expect(parse({ gce, other })?.other).toMatchObject({ subnetwork });
 });
 
+test("a machine that exists has kvm or not, whatever its runners' tags are", () => {
+  for (const tags of [
+    ["amd64", "merge"],
+    ["amd64", "kvm", "merge"],
+  ]) {
+    const runners = { "merge-amd64": { tags, protected: false } };
+    const host = { ...existing, runners: ["merge-amd64"] };
+    expect(parse({ host }, { ...gitlab, runners })?.host?.kind).toBe(
+      "existing",
+    );
+  }
+});
+
 test("runners may have machines beside images, but not without GitLab", () => {
   const values = {
     "cloud-images:definitions": '["debian-13-tiny-amd64"]',
@@ -157,6 +170,11 @@ test.each<[string, object, string]>([
     "runnerHosts.other.subnet: is that of az, too",
   ],
   [
+    "a machine without kvm for a runner whose tags have it",
+    { gce: { ...gce, kvm: false } },
+    "runnerHosts.gce.kvm: must be true, as release-amd64 has the tag kvm",
+  ],
+  [
     "hours that end before they begin",
     { ec2: { ...ec2, hours: { from: 20, to: 6 } } },
     "runnerHosts.ec2.hours.to: must be later than from",
@@ -260,6 +278,11 @@ test.each<[string, object, string]>([
     "with the other trust",
     { tags: ["amd64", "release", "merge"], protected: true },
     "must have release and not merge, as protected is true",
+  ],
+  [
+    "without kvm, on machines that have it",
+    { tags: ["amd64", "merge"], protected: false },
+    "must have kvm, as the machines of runnerHosts.ec2 have it",
   ],
 ])("a runner %s cannot have a machine", (_case, runner, message) => {
   const section = { ...gitlab, runners: { "merge-amd64": runner } };
