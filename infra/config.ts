@@ -10,10 +10,7 @@ import type { ExpandedImage } from "./definitions/expand.ts";
 import { describeIssue } from "./definitions/issues.ts";
 import { isNamedBy, namePatternSchema } from "./definitions/namePattern.ts";
 import { UserError } from "./errors.ts";
-import {
-  type GitlabConfig,
-  gitlabConfigSchema,
-} from "./gitlab/gitlabConfig.ts";
+import { gitlabConfigSchema } from "./gitlab/gitlabConfig.ts";
 import { azureConfigSchema } from "./platforms/azure/azureConfig.ts";
 import { bucketConfigSchema } from "./platforms/bucket/bucketConfig.ts";
 import { directoryConfigSchema } from "./platforms/directory/directoryConfig.ts";
@@ -23,7 +20,6 @@ import { openstackConfigSchema } from "./platforms/openstack/openstackConfig.ts"
 import { uploadsConfigSchema } from "./platforms/uploads.ts";
 import {
   hostProblems,
-  type RunnerHostsConfig,
   runnerHostsConfigSchema,
 } from "./runners/runnerHostsConfig.ts";
 import { imageKeySchema } from "./store/records.ts";
@@ -127,19 +123,32 @@ const gitlabStackConfig = z
 /** The configuration of a stack that only declares GitLab, with or without the machines of its runners. */
 export type GitlabStackConfig = z.output<typeof gitlabStackConfig>;
 
-/** What only both sections together show. */
+/** What only several sections together show. */
 function refuseWrongHosts(
   {
     gitlab,
     runnerHosts,
-  }: {
-    readonly gitlab?: GitlabConfig | undefined;
-    readonly runnerHosts?: RunnerHostsConfig | undefined;
-  },
+    store,
+    bucket,
+  }: Partial<
+    Pick<
+      z.output<typeof stackConfigSchema>,
+      "gitlab" | "runnerHosts" | "store" | "bucket"
+    >
+  >,
   context: z.RefinementCtx,
 ): void {
   if (runnerHosts === undefined) return;
-  for (const { path, message } of hostProblems(runnerHosts, gitlab)) {
+  const buckets = {
+    ...(store !== undefined && "s3" in store
+      ? { "store.s3.bucket": store.s3.bucket }
+      : {}),
+    ...(bucket === undefined ? {} : { "bucket.name": bucket.name }),
+  };
+  for (const { path, message } of hostProblems(runnerHosts, {
+    gitlab,
+    buckets,
+  })) {
     context.addIssue({ code: "custom", path: [...path], message });
   }
 }

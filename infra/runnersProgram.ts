@@ -4,6 +4,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { Gitlab } from "./gitlab/gitlab.ts";
 import type { GitlabConfig } from "./gitlab/gitlabConfig.ts";
 import type { MachineKind } from "./runners/machineKind.ts";
+import { machinesOf, silentMinutesOf } from "./runners/presence.ts";
 import { RunnerHealth } from "./runners/runnerHealth.ts";
 import { reporting } from "./runners/runnerHealthProvider.ts";
 import { RunnerHost } from "./runners/runnerHost.ts";
@@ -13,12 +14,6 @@ import {
   type RunnerHostsConfig,
   trustOf,
 } from "./runners/runnerHostsConfig.ts";
-
-/** Without machines that may be away: GitLab notes contacts every 55 minutes at the latest, so this is one that was missed. */
-const usualSilentMinutes = 120;
-
-/** Where there may be no machine at all: longer than from one weekly build to the next. */
-const restingSilentMinutes = 8 * 24 * 60;
 
 /** Paths of fields of the section that nobody may read. Pure. */
 export function secretHostFields(hosts: RunnerHostsConfig): readonly string[] {
@@ -73,7 +68,7 @@ export async function declareRunnerHosts(
       architectures: [...new Set(runners.flatMap(architecturesOf))],
       tokens: tokensOf(config, declared),
     });
-    declareHealth(host, config, gitlab, declared, generation);
+    declareHealth({ host, config, hosts }, gitlab, declared, generation);
     ends.push(pulumi.recover(generation, () => ""));
   }
   return pulumi.all(ends);
@@ -96,13 +91,19 @@ function tokensOf(
 }
 
 function declareHealth(
-  host: string,
-  config: HostConfig,
+  {
+    host,
+    config,
+    hosts,
+  }: {
+    readonly host: string;
+    readonly config: HostConfig;
+    readonly hosts: RunnerHostsConfig;
+  },
   { url, token }: GitlabConfig,
   { runnerIds }: DeclaredRunners,
   generation: pulumi.Output<string>,
 ): void {
-  const mayRest = config.kind !== "existing" && config.machines.min === 0;
   for (const runner of config.runners) {
     const id = runnerIds.get(runner);
     if (id === undefined) continue;
@@ -111,9 +112,8 @@ function declareHealth(
       ...(token === undefined ? {} : { token: pulumi.secret(token) }),
       runner: id,
       ...{ name: runner, host, generation, state: reporting },
-      silentMinutes:
-        config.silentMinutes ??
-        (mayRest ? restingSilentMinutes : usualSilentMinutes),
+      silentMinutes: silentMinutesOf(config),
+      machines: machinesOf(runner, hosts),
     });
   }
 }

@@ -4,12 +4,20 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { PublicationError, UserError } from "../errors.ts";
 
-/** A runner, in the words of the API. */
-const runnerSchema = z.object({
+/** A runner or one of its managers, in the words of the API. */
+const contactSchema = z.object({
   /** The last contact that was noted; `null` when there was none. */
   contacted_at: z.iso.datetime({ offset: true }).nullable(),
 });
-export type ReportedRunner = z.output<typeof runnerSchema>;
+type Contact = z.output<typeof contactSchema>;
+
+export interface ReportedRunner extends Contact {
+  /**
+   * One for each machine that has the runner's token, and for a week (STALE_TIMEOUT of GitLab's sources) also for those that
+   * are gone; `undefined` where GitLab does not tell.
+   */
+  readonly managers?: readonly Contact[] | undefined;
+}
 
 /** Where the API is, and who asks. */
 export interface RunnerApi {
@@ -30,22 +38,39 @@ const longestPauseSeconds = 60;
 const patienceMilliseconds = 30_000;
 
 /**
- * Looks at a runner.
+ * Looks at a runner, and at the machines that it is on.
  *
  * @returns `undefined` when GitLab has no such runner
  * @throws {UserError} when the token is missing, or not good enough.
  * @throws {PublicationError} when GitLab does not answer as it should.
  */
 export async function findRunner(
-  { api, token = process.env.GITLAB_TOKEN }: RunnerApi,
+  access: RunnerApi,
   id: string,
 ): Promise<ReportedRunner | undefined> {
+  const runner = await tell(access, id, "");
+  if (runner === undefined) return undefined;
+  // The same right as for the runner, and no pages; an older GitLab has no such address.
+  const managers = await tell(access, id, "/managers");
+  return {
+    ...contactSchema.parse(runner),
+    managers: z.array(contactSchema).optional().parse(managers),
+  };
+}
+
+/** What the API has there, or `undefined` when it has nothing. */
+async function tell(
+  { api, token = process.env.GITLAB_TOKEN }: RunnerApi,
+  id: string,
+  part: "" | "/managers",
+): Promise<unknown> {
   if (token === undefined || token === "") {
     throw new UserError(
       "The runners' state cannot be asked for without a token: set GITLAB_TOKEN, or cloud-images:gitlab.token (docs/gitlab.md).",
     );
   }
-  const answer = await ask(`${api}/runners/${encodeURIComponent(id)}`, token);
+  const url = `${api}/runners/${encodeURIComponent(id)}${part}`;
+  const answer = await ask(url, token);
   if (answer.status === 404) return undefined;
   if (answer.status === 401 || answer.status === 403) {
     throw new UserError(
@@ -57,7 +82,7 @@ export async function findRunner(
       `${api} answered ${answer.status} when it was asked about runner ${id}. Try again.`,
     );
   }
-  return runnerSchema.parse(await answer.json());
+  return answer.json();
 }
 
 /** One question, again where GitLab asks for that. */

@@ -19,6 +19,8 @@ export interface RunnerHealthInputs {
   readonly host: string;
   /** How long GitLab may hear nothing. */
   readonly silentMinutes: number;
+  /** How many machines GitLab has to hear of in that time: those of all hosts that have the runner. */
+  readonly machines: number;
   /** Another text for other machines, which take their time to come. */
   readonly generation: string;
   /** Always {@link reporting}: what it is to be. */
@@ -26,7 +28,7 @@ export interface RunnerHealthInputs {
 }
 
 export interface RunnerHealthOutputs extends RunnerHealthInputs {
-  /** When these machines were declared: silence before that says nothing. */
+  /** When these machines, or how many there are to be, were declared: silence before that says nothing. */
   readonly since: string;
 }
 
@@ -45,7 +47,7 @@ export const implementation: Implementation<
   diff(outputs, inputs): Difference {
     const names = [
       ...(["api", "token", "runner", "name", "host"] as const),
-      ...(["silentMinutes", "generation", "state"] as const),
+      ...(["silentMinutes", "machines", "generation", "state"] as const),
     ];
     return {
       replaces: [],
@@ -54,12 +56,14 @@ export const implementation: Implementation<
   },
 
   async update(_id, outputs, inputs) {
-    if (outputs.generation !== inputs.generation) return fromNow(inputs);
-    const { since } = outputs;
+    const { since, generation, machines } = outputs;
+    if (generation !== inputs.generation || machines !== inputs.machines) {
+      return fromNow(inputs);
+    }
     const state = await stateNow({ ...inputs, since });
     if (state === reporting) return { ...inputs, since };
     throw new UserError(
-      `The runner ${inputs.name} is ${state}. Look at the machines of the host ${inputs.host} (systemctl status gitlab-runner), or replace them: docs/runners.md says how.`,
+      `The runner ${inputs.name} is not well: ${state}. Look at the machines of the host ${inputs.host} (systemctl status gitlab-runner), or replace them: docs/runners.md says how.`,
     );
   },
 
@@ -84,14 +88,24 @@ export function stateOf(
   {
     since,
     silentMinutes,
-  }: Pick<RunnerHealthOutputs, "since" | "silentMinutes">,
+    machines,
+  }: Pick<RunnerHealthOutputs, "since" | "silentMinutes" | "machines">,
   now: number,
 ): string {
   if (found === undefined) return "unknown to GitLab";
-  const { contacted_at: contact } = found;
-  const heard = Math.max(Date.parse(contact ?? since), Date.parse(since));
-  if (now - heard <= silentMinutes * 60_000) return reporting;
-  return contact === null
-    ? `silent since it was declared at ${since}`
-    : `silent since ${new Date(contact).toISOString()}`;
+  const isRecent = (time: string) =>
+    now - Date.parse(time) <= silentMinutes * 60_000;
+  if (isRecent(since)) return reporting;
+  const { contacted_at: contact, managers } = found;
+  if (contact === null) return `silent since it was declared at ${since}`;
+  if (!isRecent(contact)) {
+    return `silent since ${new Date(contact).toISOString()}`;
+  }
+  if (managers === undefined) return reporting;
+  const reports = managers.filter(
+    (manager) => manager.contacted_at && isRecent(manager.contacted_at),
+  ).length;
+  return reports < machines
+    ? `${reports} of ${machines} machines report`
+    : reporting;
 }

@@ -79,7 +79,7 @@ const commonFields = {
     )
     .optional()
     .describe(
-      "How long GitLab may hear nothing of its runners before that counts as drift; 120, or 8 days where there may be no machine",
+      "How long GitLab may hear nothing of its runners before that counts as drift; 120, or 8 days where hours leave no machine outside of them",
     ),
 } as const;
 
@@ -446,10 +446,17 @@ function subnetworkPath({
   return `projects/${named?.[1] ?? project}/regions/${named?.[2] ?? region}/subnetworks/${named?.[3] ?? subnetwork}`;
 }
 
+/** What else a stack declares that its hosts have to fit, or keep away from. */
+export interface HostSurroundings {
+  readonly gitlab?: Pick<GitlabConfig, "runners"> | undefined;
+  /** Names of the stack's own buckets in S3, where alone caches are, by the fields that say them. */
+  readonly buckets: Readonly<Record<string, string>>;
+}
+
 /** Everything about hosts that contradicts the runners of GitLab, or the boundary between the two kinds of trust. Pure. */
 export function hostProblems(
   hosts: RunnerHostsConfig,
-  gitlab: Pick<GitlabConfig, "runners"> | undefined,
+  { gitlab, buckets }: HostSurroundings,
 ): readonly HostProblem[] {
   if (gitlab === undefined) {
     return [
@@ -471,6 +478,9 @@ export function hostProblems(
   return [
     ...Object.entries(hosts).flatMap(([name, host]) =>
       runnerProblems(name, host, runners),
+    ),
+    ...Object.entries(hosts).flatMap(([name, host]) =>
+      cacheProblems(name, host, buckets),
     ),
     ...known.flatMap((one, index) =>
       known.slice(0, index).flatMap((other) => boundaryProblems(one, other)),
@@ -509,8 +519,32 @@ function runnerProblems(
         },
       ];
     }
-    return tagProblems(runner, found);
+    return [
+      ...tagProblems(runner, found),
+      ...kvmProblems(name, host, runner, found),
+    ];
   });
+}
+
+/** Jobs that need /dev/kvm ask for it by a tag. Of a machine that exists nobody here knows whether it has one. */
+function kvmProblems(
+  name: string,
+  host: HostConfig,
+  runner: string,
+  { tags }: GitlabRunnerConfig,
+): readonly HostProblem[] {
+  if (host.kind === "existing" || host.kvm === tags.includes("kvm")) return [];
+  return [
+    host.kvm
+      ? {
+          path: ["gitlab", "runners", runner, "tags"],
+          message: `must have kvm, as the machines of runnerHosts.${name} have it: jobs ask for it`,
+        }
+      : {
+          path: ["runnerHosts", name, "kvm"],
+          message: `must be true, as ${runner} has the tag kvm, or that tag has to go: jobs that ask for it would come to machines without`,
+        },
+  ];
 }
 
 /** Jobs name an architecture and a trust, both as tags. */
@@ -539,6 +573,22 @@ function tagProblems(
           },
         ]),
   ];
+}
+
+/** Its machines may write every object of the bucket that their cache is in. */
+function cacheProblems(
+  name: string,
+  host: HostConfig,
+  buckets: HostSurroundings["buckets"],
+): readonly HostProblem[] {
+  if (host.kind !== "ec2" || host.cache === undefined) return [];
+  const { bucket } = host.cache;
+  return Object.entries(buckets)
+    .filter(([, other]) => other === bucket)
+    .map(([field]) => ({
+      path: ["runnerHosts", name, "cache", "bucket"],
+      message: `is that of ${field}, too, and all of its machines may write there: have a bucket for the cache alone`,
+    }));
 }
 
 interface TrustedHost {

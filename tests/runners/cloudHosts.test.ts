@@ -152,6 +152,27 @@ test("comes up, and stays as it is", async () => {
   requireSuccess(again);
 });
 
+test("GitLab has to hear of machines that there always are", async () => {
+  const file = join(directory, "state.json");
+  requireSuccess(await program.pulumi("stack", "export", "--file", file));
+  const { deployment } = JSON.parse(await readFile(file, "utf8")) as {
+    deployment: { resources: { type: string; outputs?: Properties }[] };
+  };
+  const healths = deployment.resources
+    .filter(({ type }) => type.endsWith(":RunnerHealth"))
+    .map(({ outputs: { host, name, machines, silentMinutes } = {} }) => [
+      host,
+      name,
+      machines,
+      silentMinutes,
+    ]);
+  expect(healths.sort()).toEqual([
+    ["az", "release-arm64", 0, 8 * 24 * 60],
+    ["ec2", "merge-amd64", 0, 8 * 24 * 60],
+    ["gce", "release-amd64", 1, 120],
+  ]);
+});
+
 test("no token is in the state, in what is printed, or in what machines are given", async () => {
   const shown = await program.pulumi("stack", "export");
   requireSuccess(shown);

@@ -98,6 +98,37 @@ async function stateText(): Promise<string> {
   return texts.join("\n");
 }
 
+/** The script that the machine was given, for other settings of its host. */
+function scriptFor(changes: object = {}): string {
+  const config = runnerHostsConfigSchema.parse({ builder: host() }).builder;
+  if (config === undefined) throw new Error("There is no host.");
+  return setupScript({
+    ...{ name: "builder", gitlabUrl, config: { ...config, ...changes } },
+    architectures: ["amd64", "arm64"],
+    tokens: { kind: "existing" },
+  });
+}
+
+/** That script with the runners' tokens, and its run. */
+function setUpAgain(changes: object = {}): string {
+  const given = JSON.stringify({
+    "release-amd64": tokenOf("release-amd64"),
+    "release-arm64": tokenOf("release-arm64"),
+  });
+  return `${scriptFor(changes)}\nmain <<'END'\n${given}\nEND\n`;
+}
+
+/** Has a script see a machine of that size. */
+function sized(cores: number, memoryMiB: number, script: string): string {
+  return `
+printf '#!/bin/sh\necho ${cores}\n' >/usr/local/sbin/nproc
+chmod 755 /usr/local/sbin/nproc
+printf 'MemFree: 1 kB\nMemTotal: %d kB\n' ${memoryMiB * 1024} >/tmp/meminfo
+mount --bind /tmp/meminfo /proc/meminfo
+trap 'umount /proc/meminfo; rm /usr/local/sbin/nproc' EXIT
+${script}`;
+}
+
 /** What each run does. */
 const loadFence = "nft --file /etc/cloud-images/fence.nft";
 
@@ -185,6 +216,32 @@ check_interval = 3
   );
 });
 
+test("it keeps itself up to date, its logs short, and its packages at hand", async () => {
+  const { output: settings } = await machine.run(
+    "apt-config dump --format '%f=%v%n' | grep --extended-regexp '^(APT::Periodic::|Acquire::https?::Proxy)' | sort",
+  );
+  expect(settings.split("\n")).toEqual([
+    "APT::Periodic::AutocleanInterval=7",
+    "APT::Periodic::Unattended-Upgrade=1",
+    "APT::Periodic::Update-Package-Lists=1",
+    "Acquire::http::Proxy=http://127.0.0.1:3142",
+    "Acquire::https::Proxy=DIRECT",
+  ]);
+  expect(
+    (await machine.read("etc/apt-cacher-ng/zz_cloud_images.conf")).split("\n"),
+  ).toEqual(expect.arrayContaining(["BindAddress: 127.0.0.1", "Port: 3142"]));
+  expect(
+    await machine.read("etc/systemd/journald.conf.d/cloud-images.conf"),
+  ).toBe("[Journal]\nSystemMaxUse=500M\nMaxRetentionSec=1month\n");
+  const { output: enabled } = await machine.run("ls /run/enabled");
+  expect(enabled.split("\n")).toEqual(
+    expect.arrayContaining([
+      ...["apt-cacher-ng", "apt-daily-upgrade.timer", "apt-daily.timer"],
+      ...["gitlab-runner", "logrotate.timer"],
+    ]),
+  );
+});
+
 test("systemd takes its units", async () => {
   const units = "etc/systemd/system";
   const { stdout, stderr } = await execa(
@@ -221,21 +278,10 @@ test("no secret is in the state, or on a command line", async () => {
 test("nothing changes when nothing has", async () => {
   requireSuccess(await program.up("--expect-no-changes"));
   expect(await machine.newCalls()).toEqual([]);
-  const config = runnerHostsConfigSchema.parse({ builder: host() }).builder;
-  if (config === undefined) throw new Error("There is no host.");
-  const script = setupScript({
-    ...{ name: "builder", gitlabUrl, config },
-    architectures: ["amd64", "arm64"],
-    tokens: { kind: "existing" },
-  });
-  const given = JSON.stringify({
-    "release-amd64": tokenOf("release-amd64"),
-    "release-arm64": tokenOf("release-arm64"),
-  });
   const list = "find /etc /usr/local -type f -printf '%p %T@ %m\\n' | sort";
   const before = await machine.run(list);
   const again = await machine.run(
-    `${script}\nmain <<'END'\n${given}\nEND\necho "changed: \${#CHANGED[@]}"\n`,
+    `${setUpAgain()}echo "changed: \${#CHANGED[@]}"\n`,
   );
   expect(again).toEqual({ exitCode: 0, output: "changed: 0" });
   expect((await machine.run(list)).output).toBe(before.output);
@@ -243,13 +289,63 @@ test("nothing changes when nothing has", async () => {
   // As if a run had ended between writing what services read and telling them.
   // And apt's own timer is at the lists.
   await machine.run("rm -r /var/lib/cloud-images; touch /run/lists-locked");
-  const mended = await machine.run(`${script}\nmain <<'END'\n${given}\nEND\n`);
+  const mended = await machine.run(setUpAgain());
   expect(mended.exitCode).toBe(0);
   expect(mended.output).toContain("Could not get lock");
   expect(await callsBesideApt()).toEqual([
     ...[loadFence, "restart apt-cacher-ng", "restart systemd-journald"],
     "gitlab-runner verify",
   ]);
+});
+
+test.each([
+  ["two cores and 4 GiB", 2, 4 * 1024, 1],
+  ["one core and 1 GiB", 1, 1024, 1],
+  ["four cores and 16 GiB", 4, 16 * 1024, 2],
+  ["many cores and little memory", 32, 8 * 1024, 2],
+  ["few cores and much memory", 5, 64 * 1024, 2],
+  ["less than the last job takes", 8, 4 * 3584 - 1, 3],
+  ["just what the last job takes", 8, 4 * 3584, 4],
+])("%s run so many jobs at once", async (_size, cores, memoryMiB, jobs) => {
+  const script = `${scriptFor({ concurrent: "auto" })}\ncount_jobs`;
+  expect(await machine.run(sized(cores, memoryMiB, script))).toEqual({
+    exitCode: 0,
+    output: String(jobs),
+  });
+});
+
+test("every runner has the cache of its host, and as many jobs as fit", async () => {
+  const changes = {
+    ...{ concurrent: "auto", region: "eu-north-1" },
+    cache: { bucket: "merge-cache" },
+  };
+  const { exitCode } = await machine.run(
+    sized(4, 16 * 1024, setUpAgain(changes)),
+  );
+  expect(exitCode).toBe(0);
+  const { stdout } = await execa(
+    "/usr/bin/python3",
+    [
+      "-c",
+      "import json, sys, tomllib; json.dump(tomllib.load(sys.stdin.buffer), sys.stdout)",
+    ],
+    { input: await machine.read("etc/gitlab-runner/config.toml") },
+  );
+  const cache = {
+    Type: "s3",
+    s3: {
+      ...{ AuthenticationType: "iam", ServerAddress: "s3.amazonaws.com" },
+      ...{ BucketName: "merge-cache", BucketLocation: "eu-north-1" },
+    },
+  };
+  expect(JSON.parse(stdout)).toMatchObject({
+    concurrent: 2,
+    runners: [
+      { name: "release-amd64 on builder", executor: "shell", cache },
+      { name: "release-arm64 on builder", executor: "shell", cache },
+    ],
+  });
+  expect(await callsBesideApt()).toEqual([loadFence, "gitlab-runner verify"]);
 });
 
 test("a change is made where the machine is, and no token is told", async () => {

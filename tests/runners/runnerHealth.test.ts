@@ -29,6 +29,8 @@ afterAll(async () => {
 beforeEach(() => {
   vi.stubEnv("GITLAB_TOKEN", gitlab.token);
   gitlab.asked.length = 0;
+  gitlab.managers.clear();
+  gitlab.isOld = false;
   return () => vi.unstubAllEnvs();
 });
 
@@ -41,7 +43,8 @@ function ago(hours: number): string {
 function inputs(changes: object = {}) {
   return {
     ...{ api: `${gitlab.url}/api/v4`, runner: "7", name: "merge-amd64" },
-    ...{ host: "ec2", silentMinutes: 120, generation: "1", state: reporting },
+    ...{ host: "ec2", silentMinutes: 120, machines: 1, generation: "1" },
+    state: reporting,
     ...changes,
   };
 }
@@ -58,8 +61,50 @@ test.each<[string, string | null | undefined, number, RegExp]>([
   ["one that is gone", undefined, 48, /^unknown to GitLab$/],
 ])("%s is as it is", (_case, contact, declared, state) => {
   const found = contact === undefined ? undefined : { contacted_at: contact };
-  const known = { since: ago(declared), silentMinutes: 120 };
+  const known = { since: ago(declared), silentMinutes: 120, machines: 1 };
   expect(stateOf(found, known, Date.now())).toMatch(state);
+});
+
+test.each<[string, (string | null)[] | undefined, number, string]>([
+  ["all of them", [ago(0), ago(1)], 48, reporting],
+  ["one of two", [ago(0), ago(3)], 48, "1 of 2 machines report"],
+  ["one that never came", [ago(0), null], 48, "1 of 2 machines report"],
+  ["one that GitLab has no word of", [ago(1)], 48, "1 of 2 machines report"],
+  ["none, though the runner was", [], 48, "0 of 2 machines report"],
+  [
+    "more, with two that are gone",
+    [ago(0), ago(90), ago(1), ago(3)],
+    48,
+    reporting,
+  ],
+  ["more than there have to be", [ago(0), ago(1), ago(0)], 48, reporting],
+  ["one of two that were just declared", [ago(0)], 1, reporting],
+  ["whatever an older GitLab does not tell", undefined, 48, reporting],
+])("of two machines, %s", (_case, contacts, declared, state) => {
+  const found = {
+    contacted_at: ago(0),
+    managers: contacts?.map((contacted_at) => ({ contacted_at })),
+  };
+  const known = { since: ago(declared), silentMinutes: 120, machines: 2 };
+  expect(stateOf(found, known, Date.now())).toBe(state);
+});
+
+test("a dead machine of two is seen, by a GitLab that tells of machines", async () => {
+  gitlab.contacts.set("7", ago(0));
+  gitlab.managers.set("7", [ago(0), ago(5)]);
+  const read = () => implementation.read("x", { ...old(), machines: 2 });
+  expect(await read()).toMatchObject({ state: "1 of 2 machines report" });
+  gitlab.isOld = true;
+  expect(await read()).toMatchObject({ state: reporting });
+});
+
+test("a quiet day is none too many where there may be no machine", async () => {
+  gitlab.contacts.set("7", ago(24));
+  const resting = { machines: 0, silentMinutes: 8 * 24 * 60 };
+  const outputs = { ...old(), since: ago(24 * 30), ...resting };
+  expect(await implementation.read("x", outputs)).toMatchObject({
+    state: reporting,
+  });
 });
 
 test("it is asked for again while GitLab is busy", async () => {
@@ -68,7 +113,10 @@ test("it is asked for again while GitLab is busy", async () => {
   expect(await implementation.read("x", old())).toMatchObject({
     state: reporting,
   });
-  expect(gitlab.asked).toEqual(Array(3).fill("GET /api/v4/runners/7"));
+  expect(gitlab.asked).toEqual([
+    ...Array(3).fill("GET /api/v4/runners/7"),
+    "GET /api/v4/runners/7/managers",
+  ]);
 });
 
 test("a busy GitLab is left alone after a while", async () => {
@@ -98,16 +146,19 @@ test("a server that is away is told as that", async () => {
   );
 });
 
-test("other machines begin anew, and are not asked after", async () => {
-  const updated = await implementation.update(
-    "x",
-    { ...old(), state: "silent since 2026-01-01T00:00:00.000Z" },
-    inputs({ generation: "2" }),
-  );
-  expect(updated).toMatchObject({ state: reporting, generation: "2" });
-  expect(Date.parse(updated.since)).toBeGreaterThan(Date.now() - hour);
-  expect(gitlab.asked).toEqual([]);
-});
+test.each([{ generation: "2" }, { machines: 2 }])(
+  "other machines begin anew, and are not asked after: %o",
+  async (change) => {
+    const updated = await implementation.update(
+      "x",
+      { ...old(), state: "silent since 2026-01-01T00:00:00.000Z" },
+      inputs(change),
+    );
+    expect(updated).toMatchObject({ state: reporting, ...change });
+    expect(Date.parse(updated.since)).toBeGreaterThan(Date.now() - hour);
+    expect(gitlab.asked).toEqual([]);
+  },
+);
 
 async function declare(changes: object): Promise<void> {
   await program.write(`
@@ -149,10 +200,16 @@ test("a runner that stops reporting shows in drift, until it is back", async () 
   const up = await program.up("--refresh");
   expect(up.exitCode).not.toBe(0);
   expect(up.output).toContain(
-    `The runner merge-amd64 is silent since ${yesterday}. Look at the machines of the host ec2`,
+    `The runner merge-amd64 is not well: silent since ${yesterday}. Look at the machines of the host ec2`,
   );
 
   gitlab.contacts.set("7", ago(0));
+  gitlab.managers.set("7", []);
+  const missing = await drift();
+  expect(missing.exitCode).not.toBe(0);
+  expect(missing.output).toContain("0 of 1 machines report");
+
+  gitlab.managers.clear();
   requireSuccess(await program.up("--refresh"));
   requireSuccess(await drift());
 });

@@ -30,6 +30,23 @@ function refusal(runnerHosts: object, section?: object): string {
 
 const { ec2, gce, az, existing } = sampleHosts;
 
+const images = {
+  "cloud-images:definitions": '["debian-13-tiny-amd64"]',
+  "cloud-images:store": '{"directory":"store"}',
+  "cloud-images:directory": '{"path":"public"}',
+  "cloud-images:gitlab": JSON.stringify(gitlab),
+};
+
+/** A stack that publishes images, has machines whose cache is in `merge-cache`, and these sections. */
+function parseImages(sections: Readonly<Record<string, object>>) {
+  const values = { ...sections, runnerHosts: { ec2 } };
+  const texts = Object.entries(values).map(([key, value]) => [
+    `cloud-images:${key}`,
+    JSON.stringify(value),
+  ]);
+  return parseConfig("mine", { ...images, ...Object.fromEntries(texts) });
+}
+
 test("one of each kind is taken, and what is left out filled in", () => {
   const hosts = parse({ ec2, gce, az, existing });
   expect(hosts?.ec2).toMatchObject({
@@ -49,18 +66,45 @@ test("what only looks alike is taken", () => {
   expect(parse({ gce, other })?.other).toMatchObject({ subnetwork });
 });
 
+test("a machine that exists has kvm or not, whatever its runners' tags are", () => {
+  for (const tags of [
+    ["amd64", "merge"],
+    ["amd64", "kvm", "merge"],
+  ]) {
+    const runners = { "merge-amd64": { tags, protected: false } };
+    const host = { ...existing, runners: ["merge-amd64"] };
+    expect(parse({ host }, { ...gitlab, runners })?.host?.kind).toBe(
+      "existing",
+    );
+  }
+});
+
 test("runners may have machines beside images, but not without GitLab", () => {
-  const values = {
-    "cloud-images:definitions": '["debian-13-tiny-amd64"]',
-    "cloud-images:store": '{"directory":"store"}',
-    "cloud-images:directory": '{"path":"public"}',
-    "cloud-images:runnerHosts": JSON.stringify({ ec2 }),
-  };
-  expect(() => parseConfig("mine", values)).toThrow(
+  const { "cloud-images:gitlab": _, ...alone } = images;
+  const hosts = { "cloud-images:runnerHosts": JSON.stringify({ ec2 }) };
+  expect(() => parseConfig("mine", { ...alone, ...hosts })).toThrow(
     "Pulumi.mine.yaml: cloud-images:runnerHosts: needs the section gitlab in the same stack",
   );
-  const both = { ...values, "cloud-images:gitlab": JSON.stringify(gitlab) };
-  expect(parseConfig("mine", both).runnerHosts?.ec2?.kind).toBe("ec2");
+  expect(parseImages({}).runnerHosts?.ec2?.kind).toBe("ec2");
+});
+
+test.each<[string, Readonly<Record<string, object>>]>([
+  [
+    "store.s3.bucket",
+    { store: { s3: { bucket: "merge-cache", region: "eu-central-1" } } },
+  ],
+  ["bucket.name", { bucket: { name: "merge-cache", region: "eu-central-1" } }],
+])("a cache is never in the bucket of %s", (field, sections) => {
+  expect(() => parseImages(sections)).toThrow(
+    `Pulumi.mine.yaml: cloud-images:runnerHosts.ec2.cache.bucket: is that of ${field}, too, and all of its machines may write there: have a bucket for the cache alone.`,
+  );
+});
+
+test("a cache may be called like a bucket of another cloud", () => {
+  const store = { gcs: { bucket: "merge-cache" } };
+  expect(parseImages({ store }).runnerHosts?.ec2).toMatchObject({
+    cache: { bucket: "merge-cache" },
+  });
 });
 
 test.each<[string, object, string]>([
@@ -155,6 +199,11 @@ test.each<[string, object, string]>([
       },
     },
     "runnerHosts.other.subnet: is that of az, too",
+  ],
+  [
+    "a machine without kvm for a runner whose tags have it",
+    { gce: { ...gce, kvm: false } },
+    "runnerHosts.gce.kvm: must be true, as release-amd64 has the tag kvm",
   ],
   [
     "hours that end before they begin",
@@ -260,6 +309,11 @@ test.each<[string, object, string]>([
     "with the other trust",
     { tags: ["amd64", "release", "merge"], protected: true },
     "must have release and not merge, as protected is true",
+  ],
+  [
+    "without kvm, on machines that have it",
+    { tags: ["amd64", "merge"], protected: false },
+    "must have kvm, as the machines of runnerHosts.ec2 have it",
   ],
 ])("a runner %s cannot have a machine", (_case, runner, message) => {
   const section = { ...gitlab, runners: { "merge-amd64": runner } };

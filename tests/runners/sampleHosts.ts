@@ -2,7 +2,7 @@
 
 export const sampleRunners = {
   "merge-amd64": { tags: ["amd64", "kvm", "merge"], protected: false },
-  "release-amd64": { tags: ["amd64", "release"], protected: true },
+  "release-amd64": { tags: ["amd64", "kvm", "release"], protected: true },
   "release-arm64": { tags: ["arm64", "release"], protected: true },
 } as const;
 

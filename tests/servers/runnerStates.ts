@@ -8,6 +8,10 @@ export class RunnerStates implements AsyncDisposable {
   readonly token = "glpat-runner-states";
   /** Ids to last contacts: an ISO date, or `null` before the first. */
   readonly contacts = new Map<string, string | null>();
+  /** Ids to last contacts of a runner's machines, gone ones included; one for a runner that has none here. */
+  readonly managers = new Map<string, readonly (string | null)[]>();
+  /** Whether it is a GitLab that does not tell of managers yet. */
+  isOld = false;
   /** Answers before the next good one, by status. */
   readonly refusals: number[] = [];
   /** Paths that were asked for. */
@@ -34,15 +38,33 @@ export class RunnerStates implements AsyncDisposable {
         answer(401, { message: "401 Unauthorized" });
         return;
       }
-      const [, id] = /^\/api\/v4\/runners\/(\d+)$/.exec(url) ?? [];
+      const [, id, managers] =
+        /^\/api\/v4\/runners\/(\d+)(\/managers)?$/.exec(url) ?? [];
       const contact = this.contacts.get(id ?? "");
-      if (method !== "GET" || id === undefined || contact === undefined) {
+      const isUnknown =
+        method !== "GET" || id === undefined || contact === undefined;
+      if (isUnknown || (managers !== undefined && this.isOld)) {
         answer(404, { message: "404 Not found" });
         return;
       }
-      const status = contact === null ? "never_contacted" : "online";
-      answer(200, { id: Number(id), contacted_at: contact, status });
+      answer(
+        200,
+        managers === undefined
+          ? { id: Number(id), ...contacted(contact) }
+          : this.#managersOf(id, contact),
+      );
     });
+  }
+
+  #managersOf(id: string, contact: string | null): readonly object[] {
+    const contacts =
+      this.managers.get(id) ?? (contact === null ? [] : [contact]);
+    return contacts.map((each, index) => ({
+      id: index + 1,
+      system_id: `s_${id}${index}`,
+      version: "18.4.0",
+      ...contacted(each),
+    }));
   }
 
   static async start(): Promise<RunnerStates> {
@@ -62,4 +84,19 @@ export class RunnerStates implements AsyncDisposable {
     this.#server.close();
     await once(this.#server, "close");
   }
+}
+
+/** GitLab's words for a contact: online for two hours, stale after a week. */
+function contacted(contact: string | null): object {
+  const hours =
+    contact === null ? undefined : (Date.now() - Date.parse(contact)) / 3.6e6;
+  const status =
+    hours === undefined
+      ? "never_contacted"
+      : hours <= 2
+        ? "online"
+        : hours < 7 * 24
+          ? "offline"
+          : "stale";
+  return { contacted_at: contact, status };
 }
