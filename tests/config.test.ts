@@ -1,7 +1,5 @@
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { parse } from "yaml";
 import { chooseDefinitions, parseConfig } from "../infra/config.ts";
 import type {
   DefinitionName,
@@ -9,6 +7,7 @@ import type {
 } from "../infra/definitions/definition.ts";
 import { loadImages } from "../infra/definitions/load.ts";
 import { projectDirectory } from "../infra/projectPaths.ts";
+import { readStackConfig } from "../infra/stackFile.ts";
 import { imageWith } from "./definitions/fixtures.ts";
 
 const values = {
@@ -160,14 +159,7 @@ describe("the configuration of a stack", () => {
   it.each(["local", "prod"])(
     "comes with the project for %s, and names what image-definitions has",
     async (stack) => {
-      const text = await readFile(
-        join(projectDirectory, `Pulumi.${stack}.yaml`),
-        "utf8",
-      );
-      const values = Object.entries(parse(text).config).map(
-        ([key, value]) => [key, JSON.stringify(value)] as const,
-      );
-      const config = parseConfig(stack, Object.fromEntries(values));
+      const config = await readStackConfig(stack);
       const all = await loadImages(
         join(projectDirectory, "image-definitions"),
         config.type,

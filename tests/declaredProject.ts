@@ -160,14 +160,17 @@ export class DeclaredProject {
    * @param state a hex digit
    */
   async setArchive(state: string): Promise<void> {
-    const release = `Date: Sat, 21 Nov 2026 03:00:00 UTC\\nSHA256:\\n ${state.repeat(64)} 1 main/binary-amd64/Packages\\n`;
+    const indices = ["amd64", "arm64"].map(
+      (each) => ` ${state.repeat(64)} 1 main/binary-${each}/Packages\\n`,
+    );
+    const release = `Date: Sat, 21 Nov 2026 03:00:00 UTC\\nSHA256:\\n${indices.join("")}`;
     await this.write(
       "bin/apt-get",
       `#!/bin/sh
 for option; do
   case $option in Dir::State::lists=*) lists=\${option#*=} ;; esac
 done
-for suite in trixie trixie-updates trixie-security; do
+for suite in trixie trixie-updates trixie-security trixie-backports; do
   printf '${release}' >"$lists/archive_\${suite}_InRelease"
 done
 `,

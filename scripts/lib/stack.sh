@@ -36,9 +36,9 @@ install_plugins() {
     if command -v "pulumi-resource-$name" >/dev/null || [[ -d "$PULUMI_HOME/plugins/resource-$name-v$version" ]]; then
       continue
     fi
-    echo "Installing the provider plugin $name $version …"
+    say "Installing the provider plugin $name $version …"
     pulumi plugin install resource "$name" "v$version" >&2 ||
-      echo "The plugin $name cannot be had from here. Install it by hand: scripts/pulumi plugin install resource $name v$version --file ARCHIVE" >&2
+      say "The plugin $name cannot be had from here. Install it by hand: scripts/pulumi plugin install resource $name v$version --file ARCHIVE"
   done < <(node scripts/lib/needed-plugins.ts "$1")
 }
 
@@ -129,6 +129,18 @@ changes_state() {
   esac
   case "${COMMAND[*]:0:2}" in
   "stack rm" | "stack remove" | "stack delete" | "stack rename" | "stack import" | "stack change-secrets-provider") return 0 ;;
+  esac
+  return 1
+}
+
+# needs_plugins ARGUMENT…: whether a pulumi command line has the engine ask providers.
+needs_plugins() {
+  if [[ " $* " =~ " -h "|" --help " ]]; then
+    return 1
+  fi
+  read_command_line "$@"
+  case "${COMMAND[0]:-}" in
+  preview | pre | up | update | refresh | destroy | down | dn | import | watch) return 0 ;;
   esac
   return 1
 }

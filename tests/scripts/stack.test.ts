@@ -1,11 +1,22 @@
 import { spawn } from "node:child_process";
-import { readFile, stat } from "node:fs/promises";
+import {
+  cp,
+  mkdir,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+} from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import {
   exists,
   makeCheckout,
   makePath,
+  makeReadyCheckout,
+  project,
+  readPin,
   run,
   runBash,
   writeFiles,
@@ -87,6 +98,94 @@ describe("a command line that changes state", () => {
     expect(
       (await runBash(await makeCheckout(), `changes_state ${line}`)).exitCode,
     ).toBe(1);
+  });
+});
+
+describe("a command line that needs provider plugins", () => {
+  it.each(["preview", "up --yes", "--stack one destroy", "refresh", "pre"])(
+    "%s",
+    async (line) => {
+      expect(
+        (await runBash(await makeCheckout(), `needs_plugins ${line}`)).exitCode,
+      ).toBe(0);
+    },
+  );
+
+  it.each(["preview --help", "login", "stack output", "config set a up", ""])(
+    "is not: %s",
+    async (line) => {
+      expect(
+        (await runBash(await makeCheckout(), `needs_plugins ${line}`)).exitCode,
+      ).toBe(1);
+    },
+  );
+});
+
+describe("provider plugins", () => {
+  /** A checkout with an engine that only prints its command line, and a stack that has a section of GitLab. */
+  async function makeEngineCheckout(): Promise<string> {
+    const checkout = await makeReadyCheckout({
+      "Pulumi.mine.yaml": "config:\n  cloud-images:gitlab: {}\n",
+    });
+    await cp(join(project, "infra"), join(checkout, "infra"), {
+      recursive: true,
+    });
+    const tools = join(checkout, ".tools");
+    await rm(tools);
+    await mkdir(tools);
+    for (const name of await readdir(join(project, ".tools"))) {
+      if (["plugins", "pulumi"].includes(name)) continue;
+      await symlink(join(project, ".tools", name), join(tools, name));
+    }
+    const version = await readPin("engine.sh", "PULUMI_VERSION");
+    await writeFiles(checkout, {
+      ".tools/pulumi/version": version,
+      ".tools/pulumi/bin/pulumi": engine,
+    });
+    return checkout;
+  }
+
+  it.each([
+    ["the project's own backend", {}],
+    ["a shared one", { PULUMI_BACKEND_URL: "s3://example-state" }],
+  ])("are installed before the engine runs, with %s", async (_, env) => {
+    const checkout = await makeEngineCheckout();
+    const { all, stdout, exitCode } = await run(
+      join(checkout, "scripts/pulumi"),
+      ["preview", "--stack", "mine"],
+      "/",
+      { ...env, HOME: checkout },
+    );
+    const { version } = JSON.parse(
+      await readFile(
+        join(project, "node_modules/@pulumi/gitlab/package.json"),
+        "utf8",
+      ),
+    ) as { version: string };
+    expect(exitCode).toBe(0);
+    expect(all).toContain(
+      [
+        `Installing the provider plugin gitlab ${version} …`,
+        `pulumi plugin install resource gitlab v${version}`,
+        "pulumi preview --stack mine",
+      ].join("\n"),
+    );
+    // Whatever reads the engine's output gets nothing else.
+    expect(stdout).toBe("pulumi preview --stack mine");
+    expect(await exists(join(checkout, ".state/passphrase"))).toBe(
+      !("PULUMI_BACKEND_URL" in env),
+    );
+  });
+
+  it("are left alone, as is a shared backend, by what needs none", async () => {
+    const checkout = await makeEngineCheckout();
+    const { all } = await run(
+      join(checkout, "scripts/pulumi"),
+      ["stack", "ls"],
+      "/",
+      { PULUMI_BACKEND_URL: "s3://example-state", HOME: checkout },
+    );
+    expect(all).toBe("pulumi stack ls");
   });
 });
 
