@@ -65,7 +65,9 @@ const settingsSchema = z
       ),
     ciPipelineVariablesMinimumOverrideRole: z
       .enum(["developer", "maintainer", "owner", "no_one_allowed"])
-      .describe("Who may start pipelines with variables of their own"),
+      .describe(
+        "Who may give pipelines variables of their own, and schedules any: no_one_allowed is for projects without schedules",
+      ),
     keepLatestArtifact: z.boolean(),
     protectMergeRequestPipelines: z.boolean(),
     publicJobs: z.boolean(),
@@ -243,7 +245,14 @@ const projectFields = z.strictObject({
 type Fields = z.output<typeof projectFields>;
 
 function checkProject(
-  { path, adopt, protectedBranches, approvalRules }: Fields,
+  {
+    path,
+    adopt,
+    settings,
+    protectedBranches,
+    schedules,
+    approvalRules,
+  }: Fields,
   context: z.RefinementCtx<Fields>,
 ): void {
   const complain = (at: (string | number)[], message: string) =>
@@ -258,6 +267,16 @@ function checkProject(
     complain(
       ["adopt"],
       "names a project that there is, so path cannot name a new one: take one of them out",
+    );
+  }
+  const [schedule] = Object.keys(schedules);
+  if (
+    settings.ciPipelineVariablesMinimumOverrideRole === "no_one_allowed" &&
+    schedule !== undefined
+  ) {
+    complain(
+      ["settings", "ciPipelineVariablesMinimumOverrideRole"],
+      `lets nobody set variables, those of schedules included, and the schedule ${schedule} has one that tells jobs its name: say maintainer, or let the project have no schedules (schedules: {})`,
     );
   }
   for (const [name, { branches }] of Object.entries(approvalRules)) {

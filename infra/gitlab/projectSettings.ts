@@ -114,6 +114,8 @@ const newSettings = {
   sharedRunnersEnabled: false,
   ciSeparatedCaches: true,
   onlyAllowMergeIfPipelineSucceeds: true,
+  // Schedules have variables, and so have pipelines of releases and notes; new groups of GitLab.com let nobody set any.
+  ciPipelineVariablesMinimumOverrideRole: "maintainer",
 } as const;
 
 /** A project's arguments, and those in which it may be as it is. */

@@ -157,6 +157,7 @@ test("an empty group gets everything that was declared", async () => {
     pathWithNamespace: "team/images",
     ...{ visibilityLevel: "private", mergeMethod: "ff" },
     sharedRunnersEnabled: false,
+    ciPipelineVariablesMinimumOverrideRole: "maintainer",
   });
   expect(thing("BranchProtection", { branch: "main" })).toMatchObject({
     ...{ pushAccessLevel: "no one", mergeAccessLevel: "maintainer" },

@@ -40,6 +40,12 @@ test("the release project builds nothing by itself", () => {
   expect(config?.release?.schedules).toEqual({});
 });
 
+test("nobody may set variables where there are no schedules", () => {
+  const settings = { ciPipelineVariablesMinimumOverrideRole: "no_one_allowed" };
+  const config = parse(inImage({ settings, schedules: {} }));
+  expect(config?.image.settings).toEqual(settings);
+});
+
 test("a variable is protected, and everything in it means itself", () => {
   const variables = [{ key: "A", value: "$b" }];
   expect(parse(inImage({ variables }))?.image.variables).toEqual([
@@ -91,6 +97,25 @@ test.each<[string, unknown, RegExp]>([
       schedules: { daily: { cron: "1 1 * * *", timezone: "Mars/Base" } },
     }),
     /schedules\.daily\.timezone: is no time zone/,
+  ],
+  [
+    "a project with schedules in which nobody may set their variables",
+    inImage({
+      settings: { ciPipelineVariablesMinimumOverrideRole: "no_one_allowed" },
+    }),
+    /image\.settings\.ciPipelineVariablesMinimumOverrideRole: lets nobody set variables.*say maintainer/,
+  ],
+  [
+    "an adopted one as well",
+    {
+      ...least,
+      release: {
+        adopt: 60,
+        settings: { ciPipelineVariablesMinimumOverrideRole: "no_one_allowed" },
+        schedules: { weekly: { cron: "1 1 * * 6" } },
+      },
+    },
+    /release\.settings\.ciPipelineVariablesMinimumOverrideRole: .*the schedule weekly/,
   ],
   [
     "a short masked value",
