@@ -63,6 +63,11 @@ const settingsSchema = z
       .describe(
         "Whether a deployment is dropped when one of a later pipeline has come to a good end",
       ),
+    resourceGroupDefaultProcessMode: z
+      .enum(["unordered", "oldest_first", "newest_first", "newest_ready_first"])
+      .describe(
+        "Which of the jobs that wait for each other comes next, in resource groups that are new",
+      ),
     ciPipelineVariablesMinimumOverrideRole: z
       .enum(["developer", "maintainer", "owner", "no_one_allowed"])
       .describe(

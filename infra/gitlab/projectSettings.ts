@@ -141,6 +141,10 @@ export function declaredSettings(
     ...(group === undefined ? {} : { namespaceId: group }),
     // Where somebody lifts the protection to have it removed, it can still be read.
     archiveOnDestroy: true,
+    // Nothing else would keep an older commit from being deployed after a newer one.
+    ...(settings.ciForwardDeploymentEnabled === false
+      ? { resourceGroupDefaultProcessMode: "oldest_first" }
+      : {}),
     ...named,
   };
   return { args, ignored: [] };

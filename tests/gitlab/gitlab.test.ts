@@ -20,7 +20,7 @@ const config = {
   group: 42,
   image: {
     path: "images",
-    settings: { mergeMethod: "ff" },
+    settings: { mergeMethod: "ff", ciForwardDeploymentEnabled: false },
     protectedBranches: {
       main: { push: "no one", alsoMerge: [{ group: 43 }] },
       "release/*": {},
@@ -158,7 +158,15 @@ test("an empty group gets everything that was declared", async () => {
     ...{ visibilityLevel: "private", mergeMethod: "ff" },
     sharedRunnersEnabled: false,
     ciPipelineVariablesMinimumOverrideRole: "maintainer",
+    ...{
+      ciForwardDeploymentEnabled: false,
+      resourceGroupDefaultProcessMode: "oldest_first",
+    },
   });
+  // GitLab's own guard is on there.
+  expect(
+    thing("Project", { path: "releases" })?.resourceGroupDefaultProcessMode,
+  ).toBeNull();
   expect(thing("BranchProtection", { branch: "main" })).toMatchObject({
     ...{ pushAccessLevel: "no one", mergeAccessLevel: "maintainer" },
     allowedToMerges: [{ groupId: 43 }],

@@ -106,6 +106,11 @@ test.each<[string, unknown, RegExp]>([
     /image\.settings\.ciPipelineVariablesMinimumOverrideRole: lets nobody set variables.*say maintainer/,
   ],
   [
+    "an order of deployments that GitLab has not",
+    inImage({ settings: { resourceGroupDefaultProcessMode: "newest" } }),
+    /image\.settings\.resourceGroupDefaultProcessMode: .*"newest_ready_first"/,
+  ],
+  [
     "an adopted one as well",
     {
       ...least,
