@@ -236,9 +236,14 @@ test.each<[string, unknown, RegExp]>([
     "a runner of nobody",
     {
       image: { adopt: 60 },
-      runners: { big: { tags: ["kvm"], protected: true } },
+      runners: { big: { tags: ["kvm"], protected: false } },
     },
-    /runners\.big\.project: is missing/,
+    /runners\.big\.project: is missing, and so is gitlab\.group/,
+  ],
+  [
+    "a protected runner of the whole group",
+    { ...least, runners: { big: { tags: ["kvm"], protected: true } } },
+    /runners\.big\.project: is missing: .*Say image or release/,
   ],
   [
     "a field that does not exist",
