@@ -198,7 +198,8 @@ const webhookSchema = z.strictObject({
     .refine(
       (address) => !/^[^/]*\/\/[^/]*@/.test(address),
       "must have no user name or password: use token",
-    ),
+    )
+    .describe("A secret of the stack: whoever knows a chat's may write there"),
   token: z.string().min(1).optional().describe("A secret of the stack"),
   events: z.array(z.enum(hookEvents)).min(1),
   branches: refSchema.optional().describe("Pushes that it is called on"),

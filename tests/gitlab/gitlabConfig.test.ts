@@ -279,6 +279,7 @@ test("secrets are known by their fields", () => {
   expect(config && secretFields(config)).toEqual([
     "token",
     "image.variables[1].value",
+    "image.webhooks.chat.url",
     "image.webhooks.chat.token",
   ]);
 });
