@@ -1,39 +1,10 @@
 /** What a stack declares that has the section `gitlab`: projects, schedules, runners. */
 
 import * as pulumi from "@pulumi/pulumi";
-import { UserError } from "./errors.ts";
 import { Gitlab } from "./gitlab/gitlab.ts";
 import type { GitlabConfig } from "./gitlab/gitlabConfig.ts";
 import { gitlabProvider } from "./gitlab/provider.ts";
 import type { ProgramOutputs } from "./program.ts";
-
-/** Tells every program which keys of its configuration have something encrypted in them, as JSON. */
-const secretKeysVariable = "PULUMI_CONFIG_SECRET_KEYS";
-
-/**
- * Makes sure that nobody wrote a secret into the stack's file. Pulumi tells of a whole section only whether something in
- * it is encrypted.
- *
- * @param section name of it, without the project's
- * @param fields paths of those in it that are secrets
- * @throws {UserError} naming the first field and how it gets encrypted.
- */
-export function requireEncrypted(
-  section: string,
-  fields: readonly string[],
-): void {
-  const encrypted: unknown = JSON.parse(
-    process.env[secretKeysVariable] ?? "[]",
-  );
-  const key = `cloud-images:${section}`;
-  if (Array.isArray(encrypted) && encrypted.includes(key)) return;
-  const [field] = fields;
-  if (field === undefined) return;
-  throw new UserError(
-    `Pulumi.${pulumi.getStack()}.yaml: ${key}.${field} is a secret, and stands there in clear. ` +
-      `Let Pulumi encrypt it: scripts/pulumi config set --stack ${pulumi.getStack()} --secret --path '${key}.${field}'`,
-  );
-}
 
 /** Paths of fields that nobody may read. Pure. */
 export function secretFields(config: GitlabConfig): readonly string[] {
@@ -44,8 +15,12 @@ export function secretFields(config: GitlabConfig): readonly string[] {
       ...(project?.variables ?? []).flatMap(({ masked }, index) =>
         masked ? [`${role}.variables[${index}].value`] : [],
       ),
-      ...Object.entries(project?.webhooks ?? {}).flatMap(([name, { token }]) =>
-        token === undefined ? [] : [`${role}.webhooks.${name}.token`],
+      ...Object.entries(project?.webhooks ?? {}).flatMap(
+        ([name, { token }]) => [
+          // Addresses of chats let in whoever knows them.
+          `${role}.webhooks.${name}.url`,
+          ...(token === undefined ? [] : [`${role}.webhooks.${name}.token`]),
+        ],
       ),
     ]),
   ];

@@ -55,15 +55,14 @@ async function prepareGitlab(
   config: GitlabConfig,
   hosts: RunnerHostsConfig | undefined,
 ): Promise<() => Promise<ProgramOutputs>> {
-  const { declareGitlab, requireEncrypted, secretFields } = await import(
-    "./gitlabProgram.ts"
-  );
-  requireEncrypted("gitlab", secretFields(config));
+  const { requireEncrypted } = await import("./encryptedFields.ts");
+  const { declareGitlab, secretFields } = await import("./gitlabProgram.ts");
+  await requireEncrypted("gitlab", secretFields(config));
   if (hosts === undefined) return async () => declareGitlab(config);
   const { declareRunnerHosts, secretHostFields } = await import(
     "./runnersProgram.ts"
   );
-  requireEncrypted("runnerHosts", secretHostFields(hosts));
+  await requireEncrypted("runnerHosts", secretHostFields(hosts));
   return async () => {
     const { summary, end, ...gitlab } = declareGitlab(config);
     const machines = await declareRunnerHosts(hosts, config, gitlab);

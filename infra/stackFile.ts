@@ -106,11 +106,37 @@ export async function readStackConfig(stack: string): Promise<StackConfig> {
   );
 }
 
+/**
+ * Which fields of a section are not encrypted, neither by themselves nor with what they are in. Pure.
+ *
+ * @param section as the file has it; of one that is not there, none is
+ * @param fields paths such as `variables[0].value`
+ */
+export function fieldsInClear(
+  section: unknown,
+  fields: readonly string[],
+): readonly string[] {
+  if (section === undefined) return [];
+  return fields.filter((field) => {
+    let value: unknown = section;
+    for (const name of field.match(/[^.[\]]+/g) ?? []) {
+      if (isEncrypted(value) || !isObject(value)) break;
+      value = value[name];
+    }
+    return !isEncrypted(value);
+  });
+}
+
+/** Lists have numbers for names. */
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null;
+}
+
 /** `{ secure: … }` is how Pulumi writes what it encrypted. */
+function isEncrypted(value: unknown): boolean {
+  return isObject(value) && Object.keys(value).join() === "secure";
+}
+
 function cover(_name: string, value: unknown): unknown {
-  const isSecret =
-    value !== null &&
-    typeof value === "object" &&
-    Object.keys(value).join() === "secure";
-  return isSecret ? secret : value;
+  return isEncrypted(value) ? secret : value;
 }

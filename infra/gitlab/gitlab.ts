@@ -12,7 +12,11 @@ import {
   imageProjectVariable,
   type NoteTokenConfig,
 } from "./gitlabConfig.ts";
-import { GitlabProject, type ProjectScope } from "./project.ts";
+import {
+  GitlabProject,
+  type ProjectRole,
+  type ProjectScope,
+} from "./project.ts";
 import type { ProjectConfig } from "./projectConfig.ts";
 import { usualBranch } from "./schedules.ts";
 import { declareVariable } from "./variables.ts";
@@ -43,7 +47,7 @@ export class Gitlab extends pulumi.ComponentResource {
     const project = (role: ProjectRole, config: ProjectConfig) =>
       new GitlabProject(
         `${name}-${role}`,
-        { config, group, provider },
+        { role, config, group, provider },
         { parent: this },
       );
     const { group, noteToken, runners } = config;
@@ -125,8 +129,6 @@ export class Gitlab extends pulumi.ComponentResource {
     );
   }
 }
-
-type ProjectRole = "image" | "release";
 
 /** A token that writes notes in a project. It is made anew before it ends. */
 function declareNoteToken(

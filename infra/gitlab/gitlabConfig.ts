@@ -56,7 +56,9 @@ const runnerSchema = z.strictObject({
   project: z
     .enum(["image", "release"])
     .optional()
-    .describe("Whose jobs it takes; those of the whole group when left out"),
+    .describe(
+      "Whose jobs it takes; those of the whole group when left out, which a protected one may not",
+    ),
   description: z.string().min(1).optional(),
   tags: z
     .array(z.string().regex(/^[\w.:-]+$/, "must be a tag without white space"))
@@ -149,8 +151,14 @@ export const gitlabConfigSchema = z
         "is the name of the webhook that comes with noteToken: give it another one",
       );
     }
-    for (const [name, { project }] of Object.entries(runners)) {
-      if (project === undefined && group === undefined) {
+    for (const [name, runner] of Object.entries(runners)) {
+      const { project } = runner;
+      if (project === undefined && runner.protected) {
+        complain(
+          ["runners", name, "project"],
+          "is missing: a protected runner of the whole group would run jobs of every project's protected branches where releases are made. Say image or release, and declare one for each",
+        );
+      } else if (project === undefined && group === undefined) {
         complain(
           ["runners", name, "project"],
           "is missing, and so is gitlab.group: say whose jobs the runner takes",

@@ -9,8 +9,12 @@ import { declareSchedules } from "./schedules.ts";
 import { declareVariable } from "./variables.ts";
 import { declareWebhooks } from "./webhooks.ts";
 
+/** What a project is for, and the field that describes it. */
+export type ProjectRole = "image" | "release";
+
 /** A project, and how it is reached. */
 export interface GitlabProjectArgs {
+  readonly role: ProjectRole;
   readonly config: ProjectConfig;
   /** Id of the group that a new project is made in. */
   readonly group: number | undefined;
@@ -21,10 +25,13 @@ export interface GitlabProjectArgs {
 export interface ProjectScope {
   /** Beginning of the names of resources. */
   readonly name: string;
+  readonly role: ProjectRole;
   /** The project's id. */
   readonly project: pulumi.Output<string>;
   /** Of a project that was there before, unless the configuration says another one. */
   readonly ownBranch: pulumi.Output<string | undefined>;
+  /** Who may set variables of pipelines in a project that was there before, unless the configuration says so. */
+  readonly ownVariablesRole: pulumi.Output<string | undefined>;
   readonly child: pulumi.CustomResourceOptions;
 }
 
@@ -38,7 +45,7 @@ export class GitlabProject extends pulumi.ComponentResource {
 
   constructor(
     name: string,
-    { config, group, provider }: GitlabProjectArgs,
+    { role, config, group, provider }: GitlabProjectArgs,
     options: pulumi.ComponentResourceOptions,
   ) {
     super("cloud-images:gitlab:Project", name, {}, options);
@@ -56,10 +63,19 @@ export class GitlabProject extends pulumi.ComponentResource {
             retainOnDelete: true,
           }),
     });
-    const ownBranch = pulumi.output(
-      config.adopt === undefined ? undefined : project.defaultBranch,
-    );
-    this.scope = { name, project: project.id, ownBranch, child };
+    const { settings } = config;
+    const isOwnRole =
+      config.adopt !== undefined &&
+      settings.ciPipelineVariablesMinimumOverrideRole === undefined;
+    this.scope = {
+      ...{ name, role, project: project.id, child },
+      ownBranch: pulumi.output(
+        config.adopt === undefined ? undefined : project.defaultBranch,
+      ),
+      ownVariablesRole: pulumi.output(
+        isOwnRole ? project.ciPipelineVariablesMinimumOverrideRole : undefined,
+      ),
+    };
     this.url = project.webUrl;
     const branches = declareBranches(this.scope, config.protectedBranches);
     declareTags(this.scope, config.protectedTags);

@@ -63,9 +63,16 @@ const settingsSchema = z
       .describe(
         "Whether a deployment is dropped when one of a later pipeline has come to a good end",
       ),
+    resourceGroupDefaultProcessMode: z
+      .enum(["unordered", "oldest_first", "newest_first", "newest_ready_first"])
+      .describe(
+        "Which of the jobs that wait for each other comes next, in resource groups that are new",
+      ),
     ciPipelineVariablesMinimumOverrideRole: z
       .enum(["developer", "maintainer", "owner", "no_one_allowed"])
-      .describe("Who may start pipelines with variables of their own"),
+      .describe(
+        "Who may give pipelines variables of their own, and schedules any: no_one_allowed is for projects without schedules",
+      ),
     keepLatestArtifact: z.boolean(),
     protectMergeRequestPipelines: z.boolean(),
     publicJobs: z.boolean(),
@@ -191,7 +198,8 @@ const webhookSchema = z.strictObject({
     .refine(
       (address) => !/^[^/]*\/\/[^/]*@/.test(address),
       "must have no user name or password: use token",
-    ),
+    )
+    .describe("A secret of the stack: whoever knows a chat's may write there"),
   token: z.string().min(1).optional().describe("A secret of the stack"),
   events: z.array(z.enum(hookEvents)).min(1),
   branches: refSchema.optional().describe("Pushes that it is called on"),
@@ -243,7 +251,14 @@ const projectFields = z.strictObject({
 type Fields = z.output<typeof projectFields>;
 
 function checkProject(
-  { path, adopt, protectedBranches, approvalRules }: Fields,
+  {
+    path,
+    adopt,
+    settings,
+    protectedBranches,
+    schedules,
+    approvalRules,
+  }: Fields,
   context: z.RefinementCtx<Fields>,
 ): void {
   const complain = (at: (string | number)[], message: string) =>
@@ -258,6 +273,16 @@ function checkProject(
     complain(
       ["adopt"],
       "names a project that there is, so path cannot name a new one: take one of them out",
+    );
+  }
+  const [schedule] = Object.keys(schedules);
+  if (
+    settings.ciPipelineVariablesMinimumOverrideRole === "no_one_allowed" &&
+    schedule !== undefined
+  ) {
+    complain(
+      ["settings", "ciPipelineVariablesMinimumOverrideRole"],
+      `lets nobody set variables, those of schedules included, and the schedule ${schedule} has one that tells jobs its name: say maintainer, or let the project have no schedules (schedules: {})`,
     );
   }
   for (const [name, { branches }] of Object.entries(approvalRules)) {

@@ -114,6 +114,8 @@ const newSettings = {
   sharedRunnersEnabled: false,
   ciSeparatedCaches: true,
   onlyAllowMergeIfPipelineSucceeds: true,
+  // Schedules have variables, and so have pipelines of releases and notes; new groups of GitLab.com let nobody set any.
+  ciPipelineVariablesMinimumOverrideRole: "maintainer",
 } as const;
 
 /** A project's arguments, and those in which it may be as it is. */
@@ -139,6 +141,10 @@ export function declaredSettings(
     ...(group === undefined ? {} : { namespaceId: group }),
     // Where somebody lifts the protection to have it removed, it can still be read.
     archiveOnDestroy: true,
+    // Nothing else would keep an older commit from being deployed after a newer one.
+    ...(settings.ciForwardDeploymentEnabled === false
+      ? { resourceGroupDefaultProcessMode: "oldest_first" }
+      : {}),
     ...named,
   };
   return { args, ignored: [] };

@@ -23,8 +23,13 @@ export interface ScheduleProblem {
 const cronPattern =
   /^[\d*,/-]+ [\d*,/-]+ [\d*,/-]+ [\d*,/a-z-]+ [\d*,/a-z-]+$/i;
 
-/** Names of zones as fugit finds them after the five fields. */
-const zonePattern = /^[A-Z][\w+-]*(\/[A-Z][\w+-]*){0,2}$/;
+/**
+ * UTC, or a name as the time zone database has them: an area of its file `zone1970.tab` or `Etc`, and one or two names below
+ * it. Intl also takes abbreviations (`IST`) and names of ICU's own (`SystemV/PST8`), and GitLab's server may lack old ones
+ * (`US/Pacific`).
+ */
+const zonePattern =
+  /^(UTC|(Africa|America|Antarctica|Arctic|Asia|Atlantic|Australia|Etc|Europe|Indian|Pacific)(\/[A-Z][\w+-]*){1,2})$/;
 
 /**
  * Minutes between two pipelines of a schedule. GitLab.com starts no more than 24 a day on its free plan (documentation of GitLab,

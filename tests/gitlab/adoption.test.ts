@@ -16,6 +16,7 @@ const existing = {
   ciConfigPath: "ci/main.yml",
   ...{ mergeMethod: "merge", visibilityLevel: "public" },
   ...{ sharedRunnersEnabled: true, defaultBranch: "trunk" },
+  ciPipelineVariablesMinimumOverrideRole: "developer",
 };
 const config = {
   url: "https://gitlab.example",
@@ -25,8 +26,11 @@ const config = {
 let gitlab: TestGitlab;
 let program: TestProgram;
 
-async function declare(declared: object): Promise<void> {
-  await program.write(`
+async function declare(
+  declared: object,
+  into: TestProgram = program,
+): Promise<void> {
+  await into.write(`
 import { declareGitlab } from "${projectPath("infra/gitlabProgram.ts")}";
 import { gitlabConfigSchema } from "${projectPath("infra/gitlab/gitlabConfig.ts")}";
 const config = gitlabConfigSchema.parse(${JSON.stringify(declared)});
@@ -147,4 +151,59 @@ test("settings may be named from the first", async () => {
   const up = await program.up();
   requireSuccess(up);
   expect(theProject()).toMatchObject({ ...settings, path: "ours" });
+});
+
+test("schedules wait until variables may be set", async () => {
+  const role = "ciPipelineVariablesMinimumOverrideRole";
+  await using other = await TestProgram.create(gitlab.env);
+  const change = (allowed: string) =>
+    gitlab.change((world) => {
+      const projects = thingsNamed(world, "Project");
+      projects["61"] = {
+        ...(projects["61"] ?? existing),
+        ...{ path: "closed", pathWithNamespace: "team/closed" },
+        [role]: allowed,
+      };
+    });
+  const schedulesOf = (project: string) =>
+    Object.values(gitlab.things("PipelineSchedule")).filter(
+      (each) => each.project === project,
+    );
+  const adopted = (changes: object) => ({
+    ...config,
+    image: { adopt: 61, ...changes },
+  });
+
+  change("no_one_allowed");
+  await declare(adopted({}), other);
+  for (const command of ["preview", "up"]) {
+    const refused = await other.pulumi(
+      command,
+      ...(command === "up" ? ["--yes"] : []),
+    );
+    expect(refused.exitCode).not.toBe(0);
+    expect(refused.output).toContain(
+      `cloud-images:gitlab.image.settings.${role} is missing, and the adopted project has no_one_allowed`,
+    );
+    expect(schedulesOf("61")).toEqual([]);
+  }
+
+  await declare(adopted({ settings: { [role]: "maintainer" } }), other);
+  requireSuccess(await other.up());
+  expect(schedulesOf("61")).toHaveLength(3);
+
+  // By hand, so that the stack does not know.
+  change("no_one_allowed");
+  const schedules = {
+    daily: { cron: "14 14 * * *", variables: { FRESH: "1" } },
+  };
+  await declare(
+    adopted({ settings: { [role]: "maintainer" }, schedules }),
+    other,
+  );
+  const late = await other.up();
+  expect(late.exitCode).not.toBe(0);
+  expect(late.output).toMatch(/pipeline_schedules\/variables: 403 .*Forbidden/);
+  requireSuccess(await other.up("--refresh"));
+  expect(schedulesOf("61")).toMatchObject([{ description: "daily" }]);
 });

@@ -20,7 +20,7 @@ const config = {
   group: 42,
   image: {
     path: "images",
-    settings: { mergeMethod: "ff" },
+    settings: { mergeMethod: "ff", ciForwardDeploymentEnabled: false },
     protectedBranches: {
       main: { push: "no one", alsoMerge: [{ group: 43 }] },
       "release/*": {},
@@ -64,7 +64,10 @@ const config = {
   release: { path: "releases", jobTokens: { projects: ["image"] } },
   noteToken: { in: "release" },
   runners: {
-    "release-amd64": { tags: ["amd64", "release"], protected: true },
+    "release-amd64": {
+      ...{ project: "release", tags: ["amd64", "release"], protected: true },
+    },
+    "shared-amd64": { tags: ["amd64", "merge"], protected: false },
     "merge-amd64": {
       ...{ project: "image", tags: ["amd64"], protected: false },
     },
@@ -157,7 +160,16 @@ test("an empty group gets everything that was declared", async () => {
     pathWithNamespace: "team/images",
     ...{ visibilityLevel: "private", mergeMethod: "ff" },
     sharedRunnersEnabled: false,
+    ciPipelineVariablesMinimumOverrideRole: "maintainer",
+    ...{
+      ciForwardDeploymentEnabled: false,
+      resourceGroupDefaultProcessMode: "oldest_first",
+    },
   });
+  // GitLab's own guard is on there.
+  expect(
+    thing("Project", { path: "releases" })?.resourceGroupDefaultProcessMode,
+  ).toBeNull();
   expect(thing("BranchProtection", { branch: "main" })).toMatchObject({
     ...{ pushAccessLevel: "no one", mergeAccessLevel: "maintainer" },
     allowedToMerges: [{ groupId: 43 }],
@@ -231,12 +243,17 @@ test("each project lets in the other's jobs, and nobody else's", () => {
 });
 
 test("runners are bound to what they were made for", () => {
+  const [image, release] = ["images", "releases"].map(projectId).map(Number);
   expect(thing("UserRunner", { description: "release-amd64" })).toMatchObject({
-    ...{ runnerType: "group_type", groupId: 42, untagged: false },
+    ...{ runnerType: "project_type", projectId: release, untagged: false },
     ...{ accessLevel: "ref_protected", tagLists: ["amd64", "release"] },
   });
   expect(thing("UserRunner", { description: "merge-amd64" })).toMatchObject({
-    ...{ runnerType: "project_type", accessLevel: "not_protected" },
+    ...{ runnerType: "project_type", projectId: image },
+    accessLevel: "not_protected",
+  });
+  expect(thing("UserRunner", { description: "shared-amd64" })).toMatchObject({
+    ...{ runnerType: "group_type", groupId: 42, accessLevel: "not_protected" },
   });
 });
 

@@ -40,6 +40,12 @@ test("the release project builds nothing by itself", () => {
   expect(config?.release?.schedules).toEqual({});
 });
 
+test("nobody may set variables where there are no schedules", () => {
+  const settings = { ciPipelineVariablesMinimumOverrideRole: "no_one_allowed" };
+  const config = parse(inImage({ settings, schedules: {} }));
+  expect(config?.image.settings).toEqual(settings);
+});
+
 test("a variable is protected, and everything in it means itself", () => {
   const variables = [{ key: "A", value: "$b" }];
   expect(parse(inImage({ variables }))?.image.variables).toEqual([
@@ -91,6 +97,30 @@ test.each<[string, unknown, RegExp]>([
       schedules: { daily: { cron: "1 1 * * *", timezone: "Mars/Base" } },
     }),
     /schedules\.daily\.timezone: is no time zone/,
+  ],
+  [
+    "a project with schedules in which nobody may set their variables",
+    inImage({
+      settings: { ciPipelineVariablesMinimumOverrideRole: "no_one_allowed" },
+    }),
+    /image\.settings\.ciPipelineVariablesMinimumOverrideRole: lets nobody set variables.*say maintainer/,
+  ],
+  [
+    "an order of deployments that GitLab has not",
+    inImage({ settings: { resourceGroupDefaultProcessMode: "newest" } }),
+    /image\.settings\.resourceGroupDefaultProcessMode: .*"newest_ready_first"/,
+  ],
+  [
+    "an adopted one as well",
+    {
+      ...least,
+      release: {
+        adopt: 60,
+        settings: { ciPipelineVariablesMinimumOverrideRole: "no_one_allowed" },
+        schedules: { weekly: { cron: "1 1 * * 6" } },
+      },
+    },
+    /release\.settings\.ciPipelineVariablesMinimumOverrideRole: .*the schedule weekly/,
   ],
   [
     "a short masked value",
@@ -206,9 +236,14 @@ test.each<[string, unknown, RegExp]>([
     "a runner of nobody",
     {
       image: { adopt: 60 },
-      runners: { big: { tags: ["kvm"], protected: true } },
+      runners: { big: { tags: ["kvm"], protected: false } },
     },
-    /runners\.big\.project: is missing/,
+    /runners\.big\.project: is missing, and so is gitlab\.group/,
+  ],
+  [
+    "a protected runner of the whole group",
+    { ...least, runners: { big: { tags: ["kvm"], protected: true } } },
+    /runners\.big\.project: is missing: .*Say image or release/,
   ],
   [
     "a field that does not exist",
@@ -244,6 +279,7 @@ test("secrets are known by their fields", () => {
   expect(config && secretFields(config)).toEqual([
     "token",
     "image.variables[1].value",
+    "image.webhooks.chat.url",
     "image.webhooks.chat.token",
   ]);
 });

@@ -8,12 +8,14 @@ import { TestGitlab } from "../doubles/gitlab/testGitlab.ts";
 import { EngineProject } from "../engineProject.ts";
 
 const password = "correct-horse-battery";
+const address = "https://chat.example/hook-that-lets-anybody-in";
 const section = {
   url: "https://gitlab.example",
   group: 42,
   image: {
     path: "images",
     variables: [{ key: "PASSWORD", value: password, masked: true }],
+    webhooks: { chat: { url: address, events: ["pipeline"] } },
   },
 };
 const noImages = {
@@ -64,17 +66,31 @@ it("has secrets encrypted, and nothing made before they are", {
     ...["cloud-images:gitlab.image.variables[0].value", password],
   );
 
+  // What is encrypted beside it does not help the other one.
+  const refusedAgain = await refusal();
+  expect(refusedAgain).toContain(
+    "Pulumi.mine.yaml: cloud-images:gitlab.image.webhooks.chat.url is a secret, and stands there in clear. " +
+      "Let Pulumi encrypt it: scripts/pulumi config set --stack mine --secret --path 'cloud-images:gitlab.image.webhooks.chat.url'",
+  );
+  expect(refusedAgain).not.toContain(address);
+  expect(gitlab.world.calls).toEqual([]);
+  await run(
+    ...["config", "set", "--secret", "--path"],
+    ...["cloud-images:gitlab.image.webhooks.chat.url", address],
+  );
+
   const up = await run("up", "--yes");
   expect(up).toMatch(/Images: +https:\/\/gitlab\.example\/team\/images/);
   expect(Object.values(gitlab.things("ProjectVariable"))).toMatchObject([
     { key: "PASSWORD", value: password },
   ]);
-  expect(up + (await run("stack", "export"))).not.toContain(password);
+  const told = up + (await run("stack", "export"));
+  for (const secret of [password, address]) expect(told).not.toContain(secret);
   await run("up", "--yes", "--refresh", "--expect-no-changes");
 });
 
 it("stands beside images", { timeout: 300_000 }, async () => {
-  const { variables: _, ...image } = section.image;
+  const image = { path: section.image.path };
   await project.configure({ gitlab: { ...section, image } });
   const preview = await run("preview");
   expect(preview).toMatch(/cloud-images:image:FaiImage|FaiImage/);

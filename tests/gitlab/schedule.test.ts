@@ -43,12 +43,19 @@ test.each([
   });
 });
 
-test.each(["UTC", "Europe/Berlin", "America/Argentina/Ushuaia", "Etc/GMT+1"])(
-  "the time zone %j is taken",
-  (timezone) => {
-    expect(scheduleProblem({ ...daily, timezone })).toBeUndefined();
-  },
-);
+test.each([
+  "UTC",
+  "Europe/Berlin",
+  "Europe/Kyiv",
+  "Asia/Kolkata",
+  "America/Argentina/Ushuaia",
+  "America/Port-au-Prince",
+  "Antarctica/DumontDUrville",
+  "Etc/UTC",
+  "Etc/GMT+1",
+])("the time zone %j is taken", (timezone) => {
+  expect(scheduleProblem({ ...daily, timezone })).toBeUndefined();
+});
 
 test.each([
   "Europe/Berln",
@@ -56,6 +63,16 @@ test.each([
   "utc",
   "+01:00",
   "Pacific Time (US & Canada)",
+  // What only Intl knows, or by another name than the database's.
+  "PST",
+  "CST",
+  "IST",
+  "ACT",
+  "AET",
+  "SystemV/PST8",
+  "EST5EDT",
+  "US/Pacific",
+  "Etc/Unknown",
   "Berlin",
   "",
 ])("the time zone %j is refused", (timezone) => {

@@ -307,7 +307,10 @@ test.each<[string, object, string]>([
   ],
   [
     "with the other trust",
-    { tags: ["amd64", "release", "merge"], protected: true },
+    {
+      ...{ project: "image", tags: ["amd64", "release", "merge"] },
+      protected: true,
+    },
     "must have release and not merge, as protected is true",
   ],
   [

@@ -2,8 +2,12 @@
 
 export const sampleRunners = {
   "merge-amd64": { tags: ["amd64", "kvm", "merge"], protected: false },
-  "release-amd64": { tags: ["amd64", "kvm", "release"], protected: true },
-  "release-arm64": { tags: ["arm64", "release"], protected: true },
+  "release-amd64": {
+    ...{ project: "image", tags: ["amd64", "kvm", "release"], protected: true },
+  },
+  "release-arm64": {
+    ...{ project: "image", tags: ["arm64", "release"], protected: true },
+  },
 } as const;
 
 const hours = { from: 6, to: 20, timezone: "Europe/Berlin" };

@@ -1,7 +1,13 @@
 /** Variables and schedules of jobs, their tokens, and the runners that run them. */
 
-import { isEmpty, type Properties, unknown } from "../values.ts";
-import { gitlabKind, madeUpToken, projectOf, thingsOf } from "./kind.ts";
+import { isEmpty, type Properties, unknown, type Value } from "../values.ts";
+import {
+  gitlabKind,
+  madeUpToken,
+  projectOf,
+  projectToken,
+  thingsOf,
+} from "./kind.ts";
 import { RefusedByGitlab, type World } from "./world.ts";
 
 const variableToken = "gitlab:index/projectVariable:ProjectVariable";
@@ -142,6 +148,18 @@ export const scheduleKind = gitlabKind(scheduleToken, {
 const scheduleVariableToken =
   "gitlab:index/pipelineScheduleVariable:PipelineScheduleVariable";
 
+/** The permission `set_pipeline_variables`, for an owner. */
+function requireSettable(world: World, project: Value | undefined): void {
+  const { ciPipelineVariablesMinimumOverrideRole: role } =
+    thingsOf(world, projectToken)[projectOf(world, project)] ?? {};
+  if (role !== "no_one_allowed") return;
+  throw new RefusedByGitlab(
+    "pipeline_schedules/variables",
+    403,
+    "403 Forbidden",
+  );
+}
+
 export const scheduleVariableKind = gitlabKind(scheduleVariableToken, {
   path: "pipeline_schedules/variables",
   usual: { variableType: "env_var" },
@@ -149,6 +167,7 @@ export const scheduleVariableKind = gitlabKind(scheduleVariableToken, {
     `${project}:${pipelineScheduleId}:${key}`,
   refuse(world, inputs) {
     const { project, pipelineScheduleId } = inputs;
+    requireSettable(world, project);
     refuseKey("pipeline_schedules/variables", inputs);
     if (!thingsOf(world, scheduleToken)[`${project}:${pipelineScheduleId}`]) {
       throw new RefusedByGitlab(
@@ -157,6 +176,10 @@ export const scheduleVariableKind = gitlabKind(scheduleVariableToken, {
         "404 Pipeline Schedule Not Found",
       );
     }
+  },
+  remove(world, id, { project }) {
+    requireSettable(world, project);
+    delete thingsOf(world, scheduleVariableToken)[id];
   },
 });
 

@@ -37,6 +37,8 @@ export const projectKind = gitlabKind(projectToken, {
     autoCancelPendingPipelines: "enabled",
     buildTimeout: 3600,
     defaultBranch: "main",
+    // As new groups of GitLab.com have it.
+    ciPipelineVariablesMinimumOverrideRole: "no_one_allowed",
     forkingAccessLevel: "enabled",
     emptyRepo: true,
   },
