@@ -115,7 +115,15 @@ const hostile = [
   "[[_TOC_]] [-deleted-] {+added+} $`x`$ $$y$$ [^1] <details>",
   "\r\n/label ~done\r\n",
   "   /close",
-  "",
+  "Look at www.evil.example or evil.example, ftp.evil.example:80 (www.evil.example)",
+  "PROJ-123 (GL-5) gl-030 debian-13 CU-abc T45, GH-7. AB_C-12 MR!8",
+  'c3e59d277572 deadbeef 1234567 effaced. "0123456789ABCDEF" 20261120-1',
+  "c3e59d2...deadbeef c3e59d2..deadbeef group/project@c3e59d2 group/project#1 group/project>",
+  "[vulnerability:1] [issue:2] [epic:3] [work_item:4] [wiki_page:home] [feature_flag:5] [contact:me@evil.example] [cadence:6]",
+  '*iteration:7 *iteration:"x" ^alert#8 $9 group&10 group%11 group~12 #13+s !14+',
+  "Write to admin@evil.example, mailto:a.b+c@evil.example or xmpp:d_e@evil.example/f; -@evil.example",
+  "1. one",
+  "2) two",
 ];
 
 /** A document with a text in each of its fields that take any. */
@@ -184,6 +192,15 @@ test.each(hostile)("a name like %j stays text", async (text) => {
   );
   expect(ours).not.toMatch(/[@~$]|&\w|\]\((?!https:\/\/gitlab\.example\/)|!\[/);
   expect(ours).not.toMatch(/evil|script|javascript|onerror|tada/);
+  // Hosts, keys of issues, commits, and numbers of lists.
+  const words = ours.replaceAll(/\]\(https:[^)]*\)/g, "]");
+  expect(words).not.toMatch(
+    /www|\w\.[a-z]|\b[a-z]\w*-\d|\bCU-|\bT\d|[0-9a-f]{7}|^- \d+[.)](?: |$)/im,
+  );
+  // Addresses of mail are found within the element for code as well.
+  expect(note.replaceAll(/<pre>[\s\S]*?<\/pre>/g, "")).not.toMatch(
+    /[\w.+-](?:@|&#64;)/,
+  );
   // Each row of a table has as many cells as its head.
   const rows = lines.filter((line) => line.startsWith("|"));
   for (const [index, row] of rows.entries()) {
@@ -214,6 +231,22 @@ test.each(hostile)("a name like %j stays text", async (text) => {
   expect(answer.status).toBe(201);
   expect(gitlab.quickActions).toEqual([]);
   expect(project.mergeRequest(1).notes[0]?.body).toBe(note.trim());
+});
+
+test("plain words and numbers stay as they are", () => {
+  const reasons = [
+    "The well-known builder's version 12 (it was 1.5) is newer, as of 2026-11-21: yes!",
+    "Built by www.evil.example as PROJ-123 from deadbeef in 3.",
+  ];
+  const explanations = sampleDocument.explanations.map((each) => ({
+    ...each,
+    reasons,
+  }));
+  const note = noteOf({ explanations });
+  expect(note).toContain(reasons[0]);
+  expect(note).toContain(
+    "Built by `www.evil.example` as `PROJ-123` from `deadbeef` in 3.",
+  );
 });
 
 test("the stand-in does carry out what begins a line", async () => {
