@@ -1,16 +1,14 @@
 /** The text of the note: what it says first, and that nothing in it is more than text. */
 
 import { expect, test } from "vitest";
-import {
-  longestNoteCharacters,
-  noteText,
-} from "../../infra/pipeline/noteText.ts";
+import { noteText } from "../../infra/pipeline/noteText.ts";
 import {
   documentText,
   longestDocumentBytes,
   type PreviewDocument,
   parsePreviewDocument,
 } from "../../infra/pipeline/previewDocument.ts";
+import { longestTextBytes } from "../../infra/pipeline/textLimit.ts";
 import { GitlabApi } from "../servers/gitlabApi.ts";
 import { sampleDocument } from "./samples.ts";
 
@@ -294,22 +292,31 @@ test("a thousand images in ten places stay far below GitLab's limit", () => {
 });
 
 test("one that is too long ends between two parts, with words", () => {
-  const text = "<".repeat(20_000);
-  const problems = Array.from({ length: 100 }, () => ({
-    severity: "error" as const,
-    text,
-  }));
-  const whole = noteOf({ problems });
-  expect(whole.length).toBeLessThanOrEqual(longestNoteCharacters);
-  expect(whole).toContain("**Cut here**");
+  for (const character of ["<", "\u20ac"]) {
+    const text = character.repeat(20_000);
+    const problems = Array.from({ length: 100 }, () => ({
+      severity: "error" as const,
+      text,
+    }));
+    const packages = sampleDocument.packages.flatMap((each) =>
+      Array.from({ length: 3000 }, () => ({
+        ...each,
+        changes: [{ name: text.slice(0, 300), to: "1" }],
+      })),
+    );
+    for (const whole of [noteOf({ problems }), noteOf({ packages })]) {
+      expect(Buffer.byteLength(whole)).toBeLessThanOrEqual(longestTextBytes);
+      expect(whole).toContain("**Cut here**");
+    }
+  }
 
   const note = noteText(sampleDocument, {
     ...context,
-    longestCharacters: 1500,
+    longestBytes: 1500,
   });
   expect(note.length).toBeLessThanOrEqual(1500);
   expect(note).toMatch(
-    /\*\*Cut here\*\*: \d+ more parts have no room in a note/,
+    /\*\*Cut here\*\*: \d+ more parts have no room in GitLab/,
   );
   expect(note.match(/<details>/g)?.length ?? 0).toBe(
     note.match(/<\/details>/g)?.length ?? 0,
