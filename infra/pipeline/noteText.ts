@@ -349,7 +349,7 @@ function warnings({ problems }: PreviewDocument): string {
     .map(({ text }) => text);
   if (texts.length === 0) return "";
   const blocks = texts.slice(0, mostRows).map(block).join("\n\n");
-  const title = `${texts.length === 1 ? "A warning" : `${texts.length} warnings`} of policies, quotas and platforms`;
+  const title = `${texts.length === 1 ? "A warning" : `${texts.length} warnings`} of the program, the engine and its providers`;
   return texts.length <= 3 &&
     texts.join("\n").split("\n").length <= longestOpenRows
     ? `**${title}**\n\n${blocks}`

@@ -52,7 +52,7 @@ test("it says what happens, then what it costs, then where, why and the rest", (
     "| Image | Key before | Key now | Because |",
     "| `debian-13-ec2-amd64` | `bbbbbbbbbbbb` | `aaaaaaaaaaaa` | `image-definitions/fai/package_config/EC2` has changed. |",
     "there is no build of it yet",
-    "A warning of policies, quotas and platforms",
+    "A warning of the program, the engine and its providers",
     "<summary>Packages of `debian-13-ec2-amd64` since version `20261120-1`: 1 new, 1 gone, 1 of another version</summary>",
     "| `vim` |  | `2:9.1.1230-2` |",
     "| `nano` | `8.4-1` |  |",
