@@ -24,6 +24,7 @@ import {
   type ImageVersionArgs,
 } from "./release/imageVersion.ts";
 import { requirePossibleFormats } from "./release/neededFormats.ts";
+import { placeWarnings } from "./release/placeWarnings.ts";
 import { olderVersions } from "./release/retention.ts";
 import { summaryText } from "./release/summary.ts";
 import { writeRun } from "./store/attempts.ts";
@@ -100,6 +101,13 @@ export async function declareImages(
     places,
     [...older, ...current].map(({ definition }) => definition),
   );
+  for (const warning of placeWarnings(
+    places,
+    [...older, ...current],
+    published,
+  )) {
+    await pulumi.log.warn(warning);
+  }
 
   const isPreview = pulumi.runtime.isDryRun();
   const run = runOf(current);

@@ -93,12 +93,17 @@ pulumi.runtime.setMockOptions(monitor, ...settings);
 // The engine, not the program, says what became of a resource that failed.
 if (failing.length > 0) process.on("unhandledRejection", () => {});
 
+const warnings: string[] = [];
+Object.assign(pulumi.log, {
+  warn: async (text: string) => {
+    warnings.push(text);
+  },
+});
+const told = { declared: monitor.declared, warnings };
+
 const answer: Declaration = await declare().then(
-  (summary) => ({ summary, declared: monitor.declared }),
-  (error: Error) => ({
-    error: `${error.name}: ${error.message}`,
-    declared: monitor.declared,
-  }),
+  (summary) => ({ summary, ...told }),
+  (error: Error) => ({ error: `${error.name}: ${error.message}`, ...told }),
 );
 process.stdout.write(JSON.stringify(answer));
 

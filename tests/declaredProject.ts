@@ -35,6 +35,7 @@ export interface Declared {
 /** All that was declared, and how it ended. */
 export interface Declaration {
   readonly declared: readonly Declared[];
+  readonly warnings: readonly string[];
   /** Only when resources were made. */
   readonly summary?: string | undefined;
   readonly error?: string;

@@ -61,11 +61,12 @@ export async function bringIssueUpToDate(
     if (first?.state !== "opened" || isUnreachable(report)) {
       return { kind: "none" };
     }
+    // Comments come last: a run after one that lost its answer there has nothing left to do.
+    await change(first.iid, { state_event: "close" });
     await comment(
       first.iid,
       `Pipeline ${context.pipeline} found everything as it was made.`,
     );
-    await change(first.iid, { state_event: "close" });
     return { kind: "closed", iid: first.iid };
   }
 

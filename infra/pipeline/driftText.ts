@@ -1,12 +1,25 @@
 /** Drift as JUnit, for GitLab's test report, and as an issue. Pure. */
 
 import { escapeXml } from "../image/bootCheck/junit.ts";
-import type { DriftGroup, DriftReport } from "./driftReading.ts";
+import type {
+  DriftedResource,
+  DriftGroup,
+  DriftReport,
+} from "./driftReading.ts";
 import { block, code, details, list, prose, table } from "./markdown.ts";
+import { cut } from "./previewReading.ts";
+import { longestTextBytes, withinLimit } from "./textLimit.ts";
 
 /** Of what is wrong with one resource, as much as anybody reads. */
 const mostDetails = 20;
 const mostResources = 200;
+
+/** Of what an issue says in one line, and of why something could not be reached. */
+const longestLineCharacters = 300;
+const longestReasonCharacters = 500;
+
+/** Of what an issue says of one group, so that ten of them have room in it. A resource takes 40,000 at most. */
+const longestGroupBytes = 90_000;
 
 /** One test case for each group: failed by drift, in error where it could not be looked at. */
 export function driftJunit(
@@ -56,13 +69,22 @@ function headline({ drifted }: DriftGroup): string {
 
 /** What happened, a line each. */
 export function driftLines({ drifted }: DriftGroup): readonly string[] {
-  return drifted.flatMap(({ name, type, kind, details }) => [
+  return drifted.flatMap(resourceLines);
+}
+
+function resourceLines({
+  name,
+  type,
+  kind,
+  details,
+}: DriftedResource): readonly string[] {
+  return [
     `${name} (${type}) is ${kind}${details.length > 0 ? ":" : "."}`,
     ...details.slice(0, mostDetails).map((detail) => `  ${detail}`),
     ...(details.length > mostDetails
       ? [`  … and ${details.length - mostDetails} more`]
       : []),
-  ]);
+  ];
 }
 
 /** Where a report comes from. */
@@ -82,7 +104,7 @@ export function issueTitle(stack: string): string {
   return `Drift in the stack ${stack}`;
 }
 
-/** The issue's description: what is altered now. */
+/** The issue's description: what is altered now, as far as GitLab has room for it. */
 export function issueDescription(
   { stack, groups }: DriftReport,
   { pipeline, url, lookedAt }: DriftContext,
@@ -106,26 +128,46 @@ export function issueDescription(
         String(resources),
       ]),
     ),
+    ...(unseen.length === 0 ? [] : [notLookedAt(unseen)]),
     ...drifting.map((group) =>
-      details(
-        `${code(group.name)}: ${headline(group)}`,
-        withRest(block(driftLines(within(group)).join("\n")), group),
-      ),
+      details(`${code(group.name)}: ${headline(group)}`, resourcesOf(group)),
     ),
-    ...(unseen.length === 0
-      ? []
-      : [
-          `**Not looked at**, as it could not be reached:\n\n${list(unseen.map(({ name, unreachable }) => `${code(name)}: ${prose(unreachable ?? "")}`))}`,
-        ]),
   ];
-  return `${sections.join("\n\n")}\n`;
+  return withinLimit(
+    sections,
+    longestTextBytes,
+    `${code("drift.xml")} among the job's artifacts names every resource.`,
+  );
 }
 
-function within(group: DriftGroup): DriftGroup {
-  return { ...group, drifted: group.drifted.slice(0, mostResources) };
+function notLookedAt(unseen: readonly DriftGroup[]): string {
+  const items = unseen
+    .slice(0, mostResources)
+    .map(
+      ({ name, unreachable }) =>
+        `${code(name)}: ${prose(cut(unreachable ?? "", longestReasonCharacters))}`,
+    );
+  return withMore(
+    `**Not looked at**, as it could not be reached:\n\n${list(items)}`,
+    unseen.length - items.length,
+  );
 }
 
-function withRest(text: string, { drifted }: DriftGroup): string {
-  const more = drifted.length - mostResources;
+/** As many of a group's resources as there is room for. */
+function resourcesOf({ drifted }: DriftGroup): string {
+  const shown: string[] = [];
+  let room = longestGroupBytes;
+  for (const resource of drifted.slice(0, mostResources)) {
+    const text = resourceLines(resource)
+      .map((line) => cut(line, longestLineCharacters))
+      .join("\n");
+    room -= Buffer.byteLength(block(text));
+    if (room < 0) break;
+    shown.push(text);
+  }
+  return withMore(block(shown.join("\n")), drifted.length - shown.length);
+}
+
+function withMore(text: string, more: number): string {
   return more > 0 ? `${text}\n\n… and ${more} more.` : text;
 }

@@ -237,7 +237,7 @@ export class GitlabClient {
 
   async #textOf(
     request: GitlabRequest,
-    { body, headers }: Response,
+    { body, headers, ok, status }: Response,
     longestBytes: number,
   ): Promise<string> {
     const tooLong = () =>
@@ -260,7 +260,14 @@ export class GitlabClient {
       }
     } catch (error) {
       if (error instanceof GitlabError) throw error;
-      throw new PassingFailure(this.#reason(error));
+      const said = this.#reason(error);
+      if (request.method !== "POST" || !ok) throw new PassingFailure(said);
+      // It is done: sent again, it would be there twice.
+      throw this.#failure(
+        request,
+        `it answers ${status}, which is to say that it has made what was sent, and then the answer breaks off: ${said} Look there in GitLab for what is new, and run the job again: it goes on from what it finds.`,
+        status,
+      );
     }
     return Buffer.concat(chunks).toString("utf8");
   }

@@ -14,16 +14,32 @@ const invisible =
 /** What can stand between backticks in a table's cell. */
 const plainCode = /^[A-Za-z0-9][A-Za-z0-9 _.:/+-]*$/;
 
-/** A word that no parser sees anything in. */
-const plainWord = /^[("']?[A-Za-z0-9]+(?:[.'-][A-Za-z0-9]+)*[.,;:)"'!?]*$/;
+/**
+ * A word that no parser sees anything in: of letters, or a number. With dots, letters could be a host; with digits, the key of an
+ * issue: GitLab takes `PROJ-123`, `gl-030` or `T45` for one, where an external tracker says so (app/models/integrations).
+ */
+const plainWord =
+  /^[("']?(?:[A-Za-z]+(?:['-][A-Za-z]+)*|\d+(?:[.,-]\d+)*)[.,;:)"'!?]*$/;
+
+/** Words that are links all the same: hashes of commits, from 7 digits on (app/models/commit.rb), and keys of ClickUp's. */
+const plainReference = /[0-9a-f]{7}|^\W?CU-/i;
+
+/** Begins a list where it begins an item or a line. */
+const listNumber = /^\d+[.)]$/;
 
 /** A name, number or short text, in `code`, on one line. */
 export function code(text: string): string {
   const line = oneLine(text);
   if (line === "") return "";
-  return plainCode.test(line)
-    ? `\`${line.trim()}\``
-    : `<code>${entities(line, /[^A-Za-z0-9 ,\u0080-\uffff-]/g)}</code>`;
+  if (plainCode.test(line)) return `\`${line.trim()}\``;
+  // Markdown finds addresses of mail also within this element, unless it ends before their sign.
+  return line
+    .split(/(?<=[\w.+-])(?=@)/)
+    .map(
+      (part) =>
+        `<code>${entities(part, /[^A-Za-z0-9 ,\u0080-\uffff-]/g)}</code>`,
+    )
+    .join("");
 }
 
 /** A sentence: what is more than a plain word is set as code. */
@@ -31,8 +47,11 @@ export function prose(text: string): string {
   const words = oneLine(text).split(" ");
   // Words in a row that need it share one element.
   const parts: { readonly isPlain: boolean; words: string[] }[] = [];
-  for (const word of words) {
-    const isPlain = plainWord.test(word);
+  for (const [index, word] of words.entries()) {
+    const isPlain =
+      plainWord.test(word) &&
+      !plainReference.test(word) &&
+      !(index === 0 && listNumber.test(word));
     const last = parts.at(-1);
     if (last?.isPlain === isPlain) last.words.push(word);
     else parts.push({ isPlain, words: [word] });

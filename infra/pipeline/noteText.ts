@@ -7,9 +7,7 @@ import type {
   PackageDifference,
   PreviewDocument,
 } from "./previewDocument.ts";
-
-/** GitLab's limit (Note of its sources, Gitlab::Database::MAX_TEXT_SIZE_LIMIT: 1,000,000 characters). */
-export const longestNoteCharacters = 1_000_000;
+import { longestTextBytes, withinLimit } from "./textLimit.ts";
 
 /** Rows of a table that somebody reads; more are in the artifact. */
 const mostRows = 200;
@@ -21,8 +19,8 @@ const longestOpenRows = 15;
 export interface NoteContext extends PipelineMark {
   /** Of the pipeline's page. */
   readonly url?: string | undefined;
-  /** Another one than GitLab's, for tests. */
-  readonly longestCharacters?: number;
+  /** Another limit than GitLab's, for tests. */
+  readonly longestBytes?: number;
 }
 
 /** The note's text, its marker first. */
@@ -46,24 +44,9 @@ export function noteText(
   ].filter((section) => section !== "");
   return withinLimit(
     sections,
-    context.longestCharacters ?? longestNoteCharacters,
+    context.longestBytes ?? longestTextBytes,
+    `${code("preview.json")} among the job's artifacts has all of it.`,
   );
-}
-
-/** As many sections as there is room for, and a word on those that there is none for. */
-function withinLimit(sections: readonly string[], longest: number): string {
-  const whole = sections.join("\n\n");
-  if (whole.length <= longest) return `${whole}\n`;
-  const cut = (left: number) =>
-    `**Cut here**: ${left} more ${left === 1 ? "part has" : "parts have"} no room in a note. ${code("preview.json")} among the job's artifacts has all of it.`;
-  const kept: string[] = [];
-  let room = longest - cut(sections.length).length - 3;
-  for (const section of sections) {
-    room -= section.length + 2;
-    if (room < 0) break;
-    kept.push(section);
-  }
-  return `${[...kept, cut(sections.length - kept.length)].join("\n\n")}\n`;
 }
 
 function heading({
@@ -366,7 +349,7 @@ function warnings({ problems }: PreviewDocument): string {
     .map(({ text }) => text);
   if (texts.length === 0) return "";
   const blocks = texts.slice(0, mostRows).map(block).join("\n\n");
-  const title = `${texts.length === 1 ? "A warning" : `${texts.length} warnings`} of policies, quotas and platforms`;
+  const title = `${texts.length === 1 ? "A warning" : `${texts.length} warnings`} of the program, the engine and its providers`;
   return texts.length <= 3 &&
     texts.join("\n").split("\n").length <= longestOpenRows
     ? `**${title}**\n\n${blocks}`

@@ -5,7 +5,11 @@ import { loadImages } from "../definitions/load.ts";
 import { PreviewError, StoreError, UserError } from "../errors.ts";
 import { type Explanation, explainAll } from "../explanation.ts";
 import { projectPath } from "../projectPaths.ts";
-import { readStackFile, type StackFile } from "../stackFile.ts";
+import {
+  readStackFile,
+  requireStackName,
+  type StackFile,
+} from "../stackFile.ts";
 import { openStore, storeAddress } from "../store/openStore.ts";
 import { type EngineDigest, parseDigest } from "./engineDigest.ts";
 import {
@@ -27,12 +31,34 @@ import { cut, previewDocument } from "./previewReading.ts";
 import { type Redact, redaction } from "./redaction.ts";
 
 /**
- * Previews a stack; nothing is changed.
+ * Previews a stack; nothing is changed. What the user can put right, such as a stack's file that is missing or broken, comes as a
+ * document with that word alone: without one, the merge request would keep the note of a commit before.
  *
  * @param builds a directory with artifacts of builds, where there is one
- * @throws {UserError} for a stack that there is not.
+ * @throws {UserError} for a name that cannot be a stack's.
  */
 export async function preparePreview(
+  stack: string,
+  builds: string | undefined,
+  env: Environment,
+): Promise<PreviewDocument> {
+  requireStackName(stack);
+  try {
+    return await previewOf(stack, builds, env);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    return previewDocumentSchema.parse(
+      previewDocument({
+        ...{ stack, state: "target", isComplete: false, config: {} },
+        ...{ digest: undefined, failure: error.message },
+        ...nothingExplained,
+        ...{ leftOut: [], packages: [], redact: redaction(env) },
+      }),
+    );
+  }
+}
+
+async function previewOf(
   stack: string,
   builds: string | undefined,
   env: Environment,

@@ -58,6 +58,12 @@ export interface DeclaredPublication {
   readonly lines: pulumi.Output<readonly string[]>;
 }
 
+/** How many image versions of a stack a place has, and is to have. */
+export interface VersionCounts {
+  readonly before: number;
+  readonly after: number;
+}
+
 /** Somewhere that a stack publishes to. */
 export interface Place extends PlaceId {
   /** The forms in which it needs images. */
@@ -70,6 +76,8 @@ export interface Place extends PlaceId {
   conclude?(store: string): Promise<void>;
   /** Whether a definition is published here. Pure. */
   takes(definition: Definition): boolean;
+  /** What is worth a look before an up, such as a quota that may be too small, though it is no error. Pure. */
+  warning?(versions: VersionCounts): string | undefined;
   /** Declares an image version here. */
   publish(image: PublishableImage): DeclaredPublication;
   /**

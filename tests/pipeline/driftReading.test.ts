@@ -1,6 +1,7 @@
 /** Drift of several platforms, from previews as the engine prints them. */
 
 import { expect, test } from "vitest";
+import { bringIssueUpToDate } from "../../infra/pipeline/driftIssue.ts";
 import {
   type DriftReport,
   hidesSecrets,
@@ -12,6 +13,9 @@ import {
   issueDescription,
 } from "../../infra/pipeline/driftText.ts";
 import { parseDigest } from "../../infra/pipeline/engineDigest.ts";
+import { GitlabClient } from "../../infra/pipeline/gitlabClient.ts";
+import { longestTextBytes } from "../../infra/pipeline/textLimit.ts";
+import { GitlabApi } from "../servers/gitlabApi.ts";
 
 const label = "debian-13-ec2-amd64-0123456789ab";
 const places = { ec2: ["frankfurt", "oregon"] };
@@ -168,4 +172,79 @@ test("the issue's description has no line that begins a quick action, and no men
   expect(text).not.toMatch(/^[\s>]*\//m);
   expect(text).not.toContain("@all");
   expect(text).toContain("&#64;all");
+});
+
+test.each([
+  ["markup", "<"],
+  ["characters of three bytes", "\u20ac"],
+])(
+  "an issue about a whole fleet, with long messages of %s, is cut and says how much",
+  async (_, character) => {
+    const text = character.repeat(5000);
+    const [group] = report.groups;
+    const drifted = Array.from({ length: 300 }, () => ({
+      ...{ urn: ami, name: text, type: text, kind: "altered" as const },
+      details: Array.from({ length: 30 }, () => text),
+    }));
+    const fleet: DriftReport = {
+      stack: "prod",
+      groups: Array.from({ length: 40 }, (_, index) => ({
+        ...(group as DriftReport["groups"][number]),
+        ...{ name: `ec2 place${index}`, resources: 300, drifted },
+        unreachable: text,
+      })),
+    };
+    await using gitlab = await GitlabApi.start();
+    const project = gitlab.addProject(42, "team/images");
+    gitlab.addToken("glpat-writes-issues", project);
+    const client = new GitlabClient({
+      ...{ apiUrl: gitlab.url, token: "glpat-writes-issues" },
+      tokenName: "NOTE_TOKEN",
+    });
+    const end = await bringIssueUpToDate(client, "42", fleet, {
+      ...{ pipeline: 5, lookedAt: "2026-11-21T03:00:00.000Z" },
+    });
+    expect(end.kind).toBe("opened");
+    const description = project.issues[0]?.description ?? "";
+    expect(Buffer.byteLength(description)).toBeLessThanOrEqual(
+      longestTextBytes,
+    );
+    expect(description).toMatch(
+      /^<!-- cloud-images:drift stack=prod -->\n\n12000 resources of/,
+    );
+    expect(description).toContain("| `ec2 place39` | 300 | 0 | 300 |");
+    expect(description).toContain("- `ec2 place39`: <code>");
+    const groups = description.match(/<details>/g)?.length ?? 0;
+    expect(groups).toBeGreaterThanOrEqual(4);
+    expect(description.match(/<\/details>/g)).toHaveLength(groups);
+    // Of each of them, some are told.
+    const rest = description.match(/^… and \d+ more\.$/gm);
+    expect(rest).toHaveLength(groups);
+    expect(description).toContain(
+      `**Cut here**: ${40 - groups} more parts have no room in GitLab. \`drift.xml\` among the job's artifacts names every resource.`,
+    );
+  },
+);
+
+test("of a group whose resources say little, two hundred are told", () => {
+  const drifted = Array.from({ length: 250 }, (_, index) => ({
+    ...{ urn: ami, name: `ami${index}`, type: "aws:ec2/ami:Ami" },
+    ...{ kind: "gone" as const, details: [] },
+  }));
+  const text = issueDescription(
+    {
+      stack: "prod",
+      groups: [
+        {
+          ...{ name: "ec2 frankfurt", resources: 300, pending: 0 },
+          ...{ unreachable: undefined, drifted },
+        },
+      ],
+    },
+    { pipeline: 5, lookedAt: "2026-11-21T03:00:00.000Z" },
+  );
+  expect(text.match(/ is gone\.$/gm)).toHaveLength(199);
+  expect(text).toContain("ami199 (aws:ec2&#47;ami:Ami) is gone.</code></pre>");
+  expect(text).toContain("… and 50 more.");
+  expect(text).not.toContain("**Cut here**");
 });

@@ -1,6 +1,8 @@
 /** One note on a merge request, whoever writes at the same time, by a strict stand-in for GitLab's API. */
 
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { bringIssueUpToDate } from "../../infra/pipeline/driftIssue.ts";
+import type { DriftGroup } from "../../infra/pipeline/driftReading.ts";
 import {
   GitlabClient,
   type GitlabPatience,
@@ -220,6 +222,63 @@ test("what passes is tried again, and a note is not made twice by that", async (
   };
   await expect(write(1)).rejects.toThrow(/POST .*: 500/);
   expect(gitlab.callsOf("POST", /notes$/)).toHaveLength(1);
+});
+
+test("a note whose answer breaks off is not made twice, and the next run goes on from it", async () => {
+  gitlab.before = ({ method }) => (method === "POST" ? "broken" : undefined);
+  const error = await write(1).catch((error: Error) => error);
+  expect(String(error)).toMatch(
+    /POST .*merge_requests\/7\/notes\): it answers 201, .* has made what was sent, .* breaks off: .* Look there .* run the job again/,
+  );
+  expect(gitlab.callsOf("POST", /notes$/)).toHaveLength(1);
+  expect(bodies()).toEqual([bodyOf(1).trim()]);
+  expect(await write(1)).toEqual({ kind: "same", id: notes[0]?.id });
+});
+
+test("other answers that break off are asked for again", async () => {
+  await write(1);
+  const broken = new Set<string>();
+  gitlab.before = ({ method }) => {
+    if (broken.has(method)) return undefined;
+    broken.add(method);
+    return "broken";
+  };
+  expect(await write(2)).toMatchObject({ kind: "written" });
+  expect([...broken]).toEqual(["GET", "PUT"]);
+  expect(gitlab.callsOf("PUT", /notes/)).toHaveLength(2);
+  expect(bodies()).toEqual([bodyOf(2).trim()]);
+});
+
+test("an issue and its comment whose answers break off are not made twice", async () => {
+  const drift = (drifted: DriftGroup["drifted"]) =>
+    bringIssueUpToDate(
+      client(),
+      "42",
+      {
+        stack: "prod",
+        groups: [
+          {
+            ...{ name: "images", resources: 1, pending: 0, drifted },
+            unreachable: undefined,
+          },
+        ],
+      },
+      { pipeline: 5, lookedAt: "2026-11-21T03:00:00.000Z" },
+    );
+  const gone = {
+    ...{ urn: "urn:x", name: "x", type: "x:y:Z" },
+    ...{ kind: "gone" as const, details: [] },
+  };
+  gitlab.before = ({ method }) => (method === "POST" ? "broken" : undefined);
+  await expect(drift([gone])).rejects.toThrow(/issues\): it answers 201/);
+  expect(project.issues).toHaveLength(1);
+  expect(await drift([gone])).toEqual({ kind: "updated", iid: 1 });
+  await expect(drift([])).rejects.toThrow(/issues\/1\/notes\): it answers 201/);
+  expect(await drift([])).toEqual({ kind: "none" });
+  expect(project.issues[0]).toMatchObject({
+    state: "closed",
+    notes: [{ body: "Pipeline 5 found everything as it was made." }],
+  });
 });
 
 test("a server that falls silent is given up after a time", async () => {

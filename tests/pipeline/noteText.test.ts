@@ -1,16 +1,14 @@
 /** The text of the note: what it says first, and that nothing in it is more than text. */
 
 import { expect, test } from "vitest";
-import {
-  longestNoteCharacters,
-  noteText,
-} from "../../infra/pipeline/noteText.ts";
+import { noteText } from "../../infra/pipeline/noteText.ts";
 import {
   documentText,
   longestDocumentBytes,
   type PreviewDocument,
   parsePreviewDocument,
 } from "../../infra/pipeline/previewDocument.ts";
+import { longestTextBytes } from "../../infra/pipeline/textLimit.ts";
 import { GitlabApi } from "../servers/gitlabApi.ts";
 import { sampleDocument } from "./samples.ts";
 
@@ -54,7 +52,7 @@ test("it says what happens, then what it costs, then where, why and the rest", (
     "| Image | Key before | Key now | Because |",
     "| `debian-13-ec2-amd64` | `bbbbbbbbbbbb` | `aaaaaaaaaaaa` | `image-definitions/fai/package_config/EC2` has changed. |",
     "there is no build of it yet",
-    "A warning of policies, quotas and platforms",
+    "A warning of the program, the engine and its providers",
     "<summary>Packages of `debian-13-ec2-amd64` since version `20261120-1`: 1 new, 1 gone, 1 of another version</summary>",
     "| `vim` |  | `2:9.1.1230-2` |",
     "| `nano` | `8.4-1` |  |",
@@ -115,7 +113,15 @@ const hostile = [
   "[[_TOC_]] [-deleted-] {+added+} $`x`$ $$y$$ [^1] <details>",
   "\r\n/label ~done\r\n",
   "   /close",
-  "",
+  "Look at www.evil.example or evil.example, ftp.evil.example:80 (www.evil.example)",
+  "PROJ-123 (GL-5) gl-030 debian-13 CU-abc T45, GH-7. AB_C-12 MR!8",
+  'c3e59d277572 deadbeef 1234567 effaced. "0123456789ABCDEF" 20261120-1',
+  "c3e59d2...deadbeef c3e59d2..deadbeef group/project@c3e59d2 group/project#1 group/project>",
+  "[vulnerability:1] [issue:2] [epic:3] [work_item:4] [wiki_page:home] [feature_flag:5] [contact:me@evil.example] [cadence:6]",
+  '*iteration:7 *iteration:"x" ^alert#8 $9 group&10 group%11 group~12 #13+s !14+',
+  "Write to admin@evil.example, mailto:a.b+c@evil.example or xmpp:d_e@evil.example/f; -@evil.example",
+  "1. one",
+  "2) two",
 ];
 
 /** A document with a text in each of its fields that take any. */
@@ -184,6 +190,15 @@ test.each(hostile)("a name like %j stays text", async (text) => {
   );
   expect(ours).not.toMatch(/[@~$]|&\w|\]\((?!https:\/\/gitlab\.example\/)|!\[/);
   expect(ours).not.toMatch(/evil|script|javascript|onerror|tada/);
+  // Hosts, keys of issues, commits, and numbers of lists.
+  const words = ours.replaceAll(/\]\(https:[^)]*\)/g, "]");
+  expect(words).not.toMatch(
+    /www|\w\.[a-z]|\b[a-z]\w*-\d|\bCU-|\bT\d|[0-9a-f]{7}|^- \d+[.)](?: |$)/im,
+  );
+  // Addresses of mail are found within the element for code as well.
+  expect(note.replaceAll(/<pre>[\s\S]*?<\/pre>/g, "")).not.toMatch(
+    /[\w.+-](?:@|&#64;)/,
+  );
   // Each row of a table has as many cells as its head.
   const rows = lines.filter((line) => line.startsWith("|"));
   for (const [index, row] of rows.entries()) {
@@ -214,6 +229,22 @@ test.each(hostile)("a name like %j stays text", async (text) => {
   expect(answer.status).toBe(201);
   expect(gitlab.quickActions).toEqual([]);
   expect(project.mergeRequest(1).notes[0]?.body).toBe(note.trim());
+});
+
+test("plain words and numbers stay as they are", () => {
+  const reasons = [
+    "The well-known builder's version 12 (it was 1.5) is newer, as of 2026-11-21: yes!",
+    "Built by www.evil.example as PROJ-123 from deadbeef in 3.",
+  ];
+  const explanations = sampleDocument.explanations.map((each) => ({
+    ...each,
+    reasons,
+  }));
+  const note = noteOf({ explanations });
+  expect(note).toContain(reasons[0]);
+  expect(note).toContain(
+    "Built by `www.evil.example` as `PROJ-123` from `deadbeef` in 3.",
+  );
 });
 
 test("the stand-in does carry out what begins a line", async () => {
@@ -261,22 +292,31 @@ test("a thousand images in ten places stay far below GitLab's limit", () => {
 });
 
 test("one that is too long ends between two parts, with words", () => {
-  const text = "<".repeat(20_000);
-  const problems = Array.from({ length: 100 }, () => ({
-    severity: "error" as const,
-    text,
-  }));
-  const whole = noteOf({ problems });
-  expect(whole.length).toBeLessThanOrEqual(longestNoteCharacters);
-  expect(whole).toContain("**Cut here**");
+  for (const character of ["<", "\u20ac"]) {
+    const text = character.repeat(20_000);
+    const problems = Array.from({ length: 100 }, () => ({
+      severity: "error" as const,
+      text,
+    }));
+    const packages = sampleDocument.packages.flatMap((each) =>
+      Array.from({ length: 3000 }, () => ({
+        ...each,
+        changes: [{ name: text.slice(0, 300), to: "1" }],
+      })),
+    );
+    for (const whole of [noteOf({ problems }), noteOf({ packages })]) {
+      expect(Buffer.byteLength(whole)).toBeLessThanOrEqual(longestTextBytes);
+      expect(whole).toContain("**Cut here**");
+    }
+  }
 
   const note = noteText(sampleDocument, {
     ...context,
-    longestCharacters: 1500,
+    longestBytes: 1500,
   });
   expect(note.length).toBeLessThanOrEqual(1500);
   expect(note).toMatch(
-    /\*\*Cut here\*\*: \d+ more parts have no room in a note/,
+    /\*\*Cut here\*\*: \d+ more parts have no room in GitLab/,
   );
   expect(note.match(/<details>/g)?.length ?? 0).toBe(
     note.match(/<\/details>/g)?.length ?? 0,

@@ -242,4 +242,14 @@ describe("children and other projects", () => {
     });
     expect(job(release, "note").id_tokens ?? {}).toEqual({});
   });
+
+  it("writes notes one at a time, and never ends half-way: GitLab has no conditional writes", () => {
+    expect(job(release, "note").resource_group).toBe("notes");
+    const others = jobsOf(release).filter(
+      ([name, { resource_group: group }]) =>
+        name !== "note" && group === "notes",
+    );
+    expect(others).toEqual([]);
+    expect(job(release, "note").interruptible ?? false).toBe(false);
+  });
 });

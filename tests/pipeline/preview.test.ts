@@ -1,6 +1,13 @@
 /** Previews by the real engine, of a stack with secrets, as jobs make them. */
 
-import { mkdir, mkdtemp, readdir, readFile, writeFile } from "node:fs/promises";
+import {
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  writeFile,
+} from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -243,6 +250,58 @@ test("definitions that are wrong fail the job, and the note says what and where"
   const forked = await preview(noStateVariables(project));
   expect(forked.exitCode).toBe(1);
   expect(forked.document.problems[0]?.text).toContain("more.yaml:1");
+});
+
+test("a stack's file that is broken, missing or without definitions makes a note that says so", {
+  timeout: 300_000,
+}, async () => {
+  const name = "Pulumi.mine.yaml";
+  const whole = await readFile(project.path(name), "utf8");
+  const secret = `password: ${pipeline.CLOUD_IMAGES_NOTE_TOKEN}`;
+  await project.write(name, `config: [\n  /close @everyone ${secret}\n`);
+  const broken = await preview();
+  expect(broken.exitCode).toBe(1);
+  expect(broken.document).toMatchObject({
+    ...{ stack: "mine", isComplete: false, versions: [], packages: [] },
+    problems: [
+      {
+        severity: "error",
+        text: expect.stringMatching(/^Pulumi\.mine\.yaml is no YAML: /),
+      },
+    ],
+  });
+  expect(broken.output).toContain("Pulumi.mine.yaml is no YAML");
+  expect(broken.note).toContain(`commit=${pipeline.CI_COMMIT_SHA}`);
+  expect(broken.note).toContain("it cannot be brought up as it is");
+  expect(broken.note).toContain("**Put this right first:**");
+  expect(broken.note).toContain("Pulumi.mine.yaml is no YAML");
+  expect(broken.note).not.toContain("@everyone");
+  expect(broken.note).not.toContain("nothing changes");
+
+  await rm(project.path(name));
+  const missing = await preview();
+  expect(missing.exitCode).toBe(1);
+  expect(missing.note).toContain("There is no Pulumi.mine.yaml.");
+
+  await project.write(name, "config: {}\n");
+  const empty = await preview(noStateVariables(project));
+  await project.write(name, whole);
+  expect(empty.exitCode).toBe(1);
+  expect(empty.note).toContain(
+    "The stack mine has no cloud-images:definitions, and its state cannot be reached",
+  );
+});
+
+test("a name that no stack can have is refused, and nothing is written", async () => {
+  const into = project.path("preview-of-none");
+  const { exitCode, output } = await runCi(
+    project,
+    ["preview", "--stack", "../mine", "--into", into],
+    stateVariables(project),
+  );
+  expect(exitCode).toBe(1);
+  expect(output).toContain('"../mine" cannot be the name of a stack.');
+  await expect(readdir(into)).rejects.toThrow("ENOENT");
 });
 
 test("no secret is in anything that was printed or written", () => {

@@ -77,7 +77,7 @@ export const sampleDocument: PreviewDocument = {
   problems: [
     {
       severity: "warning",
-      text: "The quota of AMIs in us-west-2 is 90 % full.",
+      text: "cloud-images:ec2.targets.oregon: this stack is to have 6 public AMIs in us-west-2.",
     },
   ],
 };

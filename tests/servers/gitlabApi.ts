@@ -109,8 +109,8 @@ class Refusal extends Error {
   }
 }
 
-/** Note of GitLab's sources: Gitlab::Database::MAX_TEXT_SIZE_LIMIT. */
-const longestNote = 1_000_000;
+/** Of notes and descriptions: characters in older versions (Gitlab::Database::MAX_TEXT_SIZE_LIMIT), bytes in newer ones (description_and_note_max_size). */
+const longestText = { characters: 1_000_000, bytes: 1024 * 1024 };
 
 const notFound = (what: string) =>
   new Refusal(404, { message: `404 ${what} Not Found` });
@@ -132,11 +132,19 @@ export class GitlabApi implements AsyncDisposable {
   }[] = [];
   /** Whether files of artifacts lie in storage elsewhere. */
   isStorageElsewhere = false;
-  /** Called before each request is answered; may answer in its place. */
+  /**
+   * Called before each request is answered; may answer in its place. `broken` lets it be carried out, and breaks the connection
+   * within the answer's body.
+   */
   before: (
     call: Pick<GitlabCall, "method" | "url">,
-  ) => undefined | Answer | "cut" | "silent" | Promise<undefined | Answer> =
-    () => undefined;
+  ) =>
+    | undefined
+    | Answer
+    | "cut"
+    | "silent"
+    | "broken"
+    | Promise<undefined | Answer> = () => undefined;
   #lastId = 1000;
 
   private constructor(server: Server, storage: Server) {
@@ -229,23 +237,30 @@ export class GitlabApi implements AsyncDisposable {
     }
     let answer: Answer;
     try {
-      answer = early ?? this.#answer(request, body);
+      answer =
+        early === undefined || early === "broken"
+          ? this.#answer(request, body)
+          : early;
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       answer = error.answer;
     }
     this.calls.push({ method, url, status: answer.status });
-    response.writeHead(answer.status, {
-      "content-type": "application/json",
-      ...answer.headers,
-    });
-    response.end(
+    const said =
       answer.body === undefined
-        ? undefined
+        ? ""
         : typeof answer.body === "string"
           ? answer.body
-          : JSON.stringify(answer.body),
-    );
+          : JSON.stringify(answer.body);
+    response.writeHead(answer.status, {
+      "content-type": "application/json",
+      ...(early === "broken"
+        ? { "content-length": Buffer.byteLength(said) + 1 }
+        : {}),
+      ...answer.headers,
+    });
+    if (early === "broken") response.write(said, () => request.socket.end());
+    else response.end(said);
   }
 
   #store(request: IncomingMessage, response: ServerResponse): void {
@@ -469,7 +484,10 @@ export class GitlabApi implements AsyncDisposable {
 
   /** What is left of a text when GitLab has carried out its quick actions. */
   #carriedOut(body: string): string {
-    if ([...body].length > longestNote) {
+    if (
+      [...body].length > longestText.characters ||
+      Buffer.byteLength(body) > longestText.bytes
+    ) {
       throw new Refusal(400, {
         message: { note: ["is too long (maximum is 1000000 characters)"] },
       });

@@ -10,6 +10,7 @@ import type { Place, PublishableImage } from "../platform.ts";
 import { hasMachines, parameterName } from "./ami.ts";
 import { accessOf, type Ec2Config, type Ec2Target } from "./ec2Config.ts";
 import { Ec2Publication } from "./ec2Publication.ts";
+import { publicAmisWarning } from "./publicAmis.ts";
 
 /** What is known of an image in a place before its resources are. */
 type ImageIds = Map<string, pulumi.Output<string | undefined>>;
@@ -48,6 +49,8 @@ function ec2Place(
     takes: ({ name, architecture }) =>
       hasMachines(architecture) &&
       config.definitions.some((pattern) => isNamedBy(pattern, name)),
+
+    warning: (versions) => publicAmisWarning(name, target, versions),
 
     publish(image) {
       const published = whenGood(image, () => {

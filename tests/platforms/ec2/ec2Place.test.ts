@@ -57,33 +57,38 @@ function parts({ declared }: Declaration): readonly string[] {
     .sort();
 }
 
-/** Records a version as published to `east` and `west` before. */
-async function publishOlder(): Promise<void> {
-  const { inputs } = oneDeclared(await declare(), "-image");
-  const store = new DirectoryStore(project.path("store"));
-  const key = "0".repeat(64) as ImageKey;
-  const version = "20261120-0312" as ImageVersion;
+/** Records versions as published to `east` and `west` before. @param digits of their keys, and of their versions' minutes */
+async function publishOlder(...digits: readonly string[]): Promise<void> {
+  const { declared } = await declare();
+  // The current one comes first.
+  const { inputs } =
+    declared.find(({ name }) => name.endsWith("-image")) ?? expect.fail();
   const definition = inputs.definition as Definition;
-  await writeBuild(store, {
-    ...{ key, version, definition },
-    builtAt: "2026-11-20T03:12:45.000Z",
-    archive: inputs.archive as ArchiveState,
-    raw: await storeArtifact(store, "older"),
-    packages: [],
-    phaseSeconds: {},
-    tools: {},
-  });
-  for (const place of ["east", "west"]) {
-    await writePublication(store, {
-      ...{ key, version, definition, place },
-      platform: "ec2",
-      channel: "daily",
-      stack: "team/cloud-images/mine",
-      publishedAt: "2026-11-20T03:20:00.000Z",
-      inputs: {},
-      files: [],
-      names: { imageId: `ami-0${place}`, sourceImageId: "ami-0source" },
+  const store = new DirectoryStore(project.path("store"));
+  for (const digit of digits) {
+    const key = digit.repeat(64) as ImageKey;
+    const version = `20261120-031${digit}` as ImageVersion;
+    await writeBuild(store, {
+      ...{ key, version, definition },
+      builtAt: "2026-11-20T03:12:45.000Z",
+      archive: inputs.archive as ArchiveState,
+      raw: await storeArtifact(store, `older ${digit}`),
+      packages: [],
+      phaseSeconds: {},
+      tools: {},
     });
+    for (const place of ["east", "west"]) {
+      await writePublication(store, {
+        ...{ key, version, definition, place },
+        platform: "ec2",
+        channel: "daily",
+        stack: "team/cloud-images/mine",
+        publishedAt: "2026-11-20T03:20:00.000Z",
+        inputs: {},
+        files: [],
+        names: { imageId: `ami-0${place}`, sourceImageId: "ami-0source" },
+      });
+    }
   }
 }
 
@@ -140,7 +145,7 @@ describe("an image on its way to EC2", () => {
 
   it("leaves the parameters at the older AMIs then", async () => {
     await project.setVariant({ allowFailure: true });
-    await publishOlder();
+    await publishOlder("0");
     const declaration = await declare({ preview: false, outputs: failed });
     expect(
       oneDeclared(declaration, "-ec2-east-latest").inputs.insecureValue,
@@ -156,7 +161,7 @@ describe("an image on its way to EC2", () => {
   });
 
   it("keeps older versions where they are published, copies by the AMI that they were made from", async () => {
-    await publishOlder();
+    await publishOlder("0");
     const declaration = await declare();
     const older = declaration.declared.filter(({ name }) =>
       name.includes("-000000000000-ec2-"),
@@ -184,8 +189,30 @@ describe("an image on its way to EC2", () => {
     ).toBe(false);
   });
 
+  it("warns of more public AMIs than accounts may have by default, while they become more", async () => {
+    await publishOlder("0", "1", "2", "3", "4");
+    const keeping = (versions: number) =>
+      declare({
+        config: project.configWith({
+          ...{ directory: undefined, ec2, retention: { versions } },
+        }),
+      });
+    const { warnings, error } = await keeping(6);
+    expect(error).toBeUndefined();
+    // Those of the other target are private.
+    expect(warnings).toEqual([
+      expect.stringMatching(
+        /^cloud-images:ec2\.targets\.east: this stack is to have 6 public AMIs in us-east-1, and has 5 by now\..* Service Quotas/,
+      ),
+    ]);
+    expect((await keeping(5)).warnings).toEqual([]);
+    await publishOlder("5");
+    // One goes for the one that comes.
+    expect((await keeping(6)).warnings).toEqual([]);
+  });
+
   it("leaves nothing where its definition does not go any more", async () => {
-    await publishOlder();
+    await publishOlder("0");
     const section = {
       ...ec2,
       definitions: ["debian-13-other-*"],
