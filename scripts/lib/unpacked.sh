@@ -23,8 +23,11 @@ install_unpacked() {
   readarray -t wanted < <(list_unpacked "$@")
   incoming="$(make_incoming)/unpacked"
   mkdir "$incoming"
-  # Without root's rights, the lists that are there have to do.
-  if ((EUID == 0)) || command -v sudo >/dev/null; then read_package_lists; fi
+  # In the container of jobs they are there, and its user may not read them anew.
+  if [[ "$TOOLS" == "$PROJECT/.tools" ]]; then
+    require_root "to read the package lists (apt-get update)"
+    read_package_lists
+  fi
   with_progress "Getting, without installing them, ${wanted[*]}" unpack_packages "$incoming" "${wanted[@]}" ||
     fail "apt-get download failed for: ${wanted[*]}. Put right what it says above and run this again."
   printf '%s\n' "${wanted[@]}" >"$incoming/installed"
