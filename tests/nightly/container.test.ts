@@ -158,7 +158,7 @@ describe.skipIf(process.getuid?.() !== 0)(
       expect(lint).not.toContain("Debian packages:");
       const tests = await containers.job(
         checkout,
-        "scripts/test tests/pipeline/reach tests/runners/userData tests/store/azureBlobStore tests/servers/strictS3 2>&1",
+        "scripts/test tests/pipeline/reach tests/runners/userData tests/store/azureBlobStore tests/store/s3Store 2>&1",
       );
       expect(tests).not.toContain("This will be installed");
       expect(tests).toMatch(/^\d+ passed, 0 failed$/m);
