@@ -19,11 +19,16 @@ it.each([
   async (_, hide) => {
     const directory = await mkdtemp(join(tmpdir(), "hidden-proc-"));
     onTestFinished(() => rm(directory, { recursive: true, force: true }));
-    const { stdout } = await execa("unshare", [
-      ...[...namespaces, "--mount-proc"],
-      ...["sh", "-euc", `${hide}; exec "$@"`, "sh"],
-      ...["unshare", ...namespaces, process.execPath, program, directory],
-    ]);
+    const { stdout } = await execa(
+      "unshare",
+      [
+        ...[...namespaces, "--mount-proc"],
+        ...["sh", "-euc", `${hide}; exec "$@"`, "sh"],
+        ...["unshare", ...namespaces, process.execPath, program, directory],
+      ],
+      // The current directory may be one that the program hides from itself.
+      { cwd: "/" },
+    );
     expect(JSON.parse(stdout)).toEqual({
       ...{ hasSelf: true, left: [], isMounted: false },
     });
