@@ -329,8 +329,10 @@ export function describeBucketStore(
       const failure = await failureOf(adopt(large));
       expect(failure.message).toMatch(/not those that were sent/);
       expect(await keys()).toEqual([]);
-      expect(await unfinishedUploads()).toBe(0);
+      // Other parts of it may have come there at once; where they stay, they go with the next upload.
+      if (!leavesUploads) expect(await unfinishedUploads()).toBe(0);
       await adopt(large);
+      expect(await unfinishedUploads()).toBe(0);
     });
 
     it("of a server that has other bytes than were sent is noticed", async () => {
