@@ -301,8 +301,9 @@ async function isDeadJob(
     holderName(key, jobHolder),
     holderRecordSchema,
   );
-  const heldAt = hold?.heldAt ?? new Date(0).toISOString();
-  return hold !== undefined && Date.parse(heldAt) < before.getTime();
+  if (hold === undefined) return false;
+  const { heldAt } = hold;
+  return heldAt === undefined || Date.parse(heldAt) < before.getTime();
 }
 
 /**
