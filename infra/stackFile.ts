@@ -133,7 +133,7 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
 }
 
 /** `{ secure: … }` is how Pulumi writes what it encrypted. */
-function isEncrypted(value: unknown): boolean {
+export function isEncrypted(value: unknown): boolean {
   return isObject(value) && Object.keys(value).join() === "secure";
 }
 

@@ -2,7 +2,7 @@
 
 import { configPrefix, parseConfig, type StackConfig } from "../config.ts";
 import { UserError } from "../errors.ts";
-import type { StackFile } from "../stackFile.ts";
+import { isEncrypted, type StackFile } from "../stackFile.ts";
 
 /** Where in a value something is encrypted: paths of keys and indices. */
 export function securePaths(
@@ -10,9 +10,10 @@ export function securePaths(
   path: readonly string[] = [],
 ): readonly (readonly string[])[] {
   if (value === null || typeof value !== "object") return [];
-  const entries = Object.entries(value);
-  if (entries.length === 1 && entries[0]?.[0] === "secure") return [path];
-  return entries.flatMap(([key, inner]) => securePaths(inner, [...path, key]));
+  if (isEncrypted(value)) return [path];
+  return Object.entries(value).flatMap(([key, inner]) =>
+    securePaths(inner, [...path, key]),
+  );
 }
 
 /** What decides which images there are, and needs no credentials. */
